@@ -1,0 +1,86 @@
+"""The loyalty programme (`flows/programme.yaml`) as a frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import time, timedelta
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """Who is speaking. `zone` is a tz database name; `currency` an ISO 4217 code."""
+
+    name: str
+    programme: str  #: the name of the loyalty programme, as carriers require in every consent text
+    phone: str
+    website: str
+    terms: str
+    zone: str
+    country: str  #: ISO 3166, also the default region of numbers
+    currency: str
+    languages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A tier is reached with `from_points` qualifying points within the window."""
+
+    key: str
+    names: Mapping[str, str]
+    from_points: int
+    multiplier_percent: int = 100  #: points earned are multiplied by this
+    perks: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """Something points buy."""
+
+    key: str
+    names: Mapping[str, str]
+    cost: int
+    valid_for: timedelta
+    stock: int | None = None  #: None: unlimited
+    limit_per_customer: int | None = None
+    tiers: tuple[str, ...] = ()  #: only for these tiers; empty: for all
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """A consent wording. A change of text needs a new version; old versions stay provable."""
+
+    name: str
+    version: int
+    texts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What marketing may do to one customer; the gate holds it."""
+
+    marketing_per_day: int = 1
+    marketing_per_week: int = 3
+    opens: time = time(9)
+    closes: time = time(20)  #: 20:00:00 is already closed
+    sunday_opens: time = time(12)
+
+
+@dataclass(frozen=True, slots=True)
+class Programme:
+    """Everything the flows may know of the shop and its rules."""
+
+    shop: Shop
+    points_per_unit: int  #: points per whole unit of money spent, rounded down once
+    tiers: tuple[Tier, ...]  #: lowest first
+    rewards: tuple[Reward, ...]  #: cheapest first
+    wordings: Mapping[str, Wording]
+    awards: Mapping[str, int]  #: named amounts: welcome, profile, check_in, referral, survey ...
+    opt_in: Literal["single", "double"] = "double"
+    points_expire_after: timedelta | None = None
+    tier_window: timedelta = timedelta(days=365)
+    undo_within: timedelta = timedelta(minutes=10)
+    accents: Literal["fold", "keep"] = "fold"
+    limits: Limits = field(default_factory=Limits)
+    digest: str = ""

@@ -1,0 +1,1 @@
+"""Benchmarks: the product against the conventional floor, in one run on one machine."""
