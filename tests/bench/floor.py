@@ -34,7 +34,8 @@ TABLES = (
     " received_at {now_type} not null default {now})",
     "create table if not exists conversation ("
     " customer text primary key, state text not null, turn_no integer not null)",
-    "create table if not exists reply (sid text primary key, customer text not null, body text not null)",
+    "create table if not exists reply ("
+    " sid text primary key, customer text not null, body text not null)",
 )
 
 
