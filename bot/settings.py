@@ -1,0 +1,126 @@
+"""Settings from the environment or a `.env` file, read once at start and frozen.
+
+Every setting is documented in `.env.example`. Demo mode invents what it lacks; otherwise every missing
+secret is named in one error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dotenv import dotenv_values
+
+from bot.errors import SettingsError
+
+ROOT = Path(__file__).resolve().parent.parent
+Keywords = Literal["regulars", "twilio"]
+_REQUIRED = ("SECRET_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM", "PUBLIC_URL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything the environment decides. URLs carry no trailing slash."""
+
+    database_url: str
+    broker_url: str = ""
+    public_url: str = ""  #: empty: whatever address the request came to (demo only)
+    trust_proxy: bool = False  #: believe X-Forwarded-Proto and -Host of the proxy in front
+    host: str = "127.0.0.1"
+    port: int = 8000
+    secret_key: str
+    account_sid: str = ""
+    auth_tokens: tuple[str, ...]
+    api_key: str = ""
+    api_secret: str = ""
+    sender: str = ""
+    api_base_url: str = "https://api.twilio.com"
+    keywords: Keywords = "regulars"
+    demo: bool = False
+    flows_dir: Path = ROOT / "flows"
+    log_level: str = "INFO"
+
+    @property
+    def sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def live(self) -> bool:
+        """Whether texts go out through Twilio rather than the simulated carrier."""
+        return bool(self.account_sid and self.sender and self.auth_tokens)
+
+
+def load_settings(environ: dict[str, str] | None = None, env_file: Path | None = None) -> Settings:
+    """Read the settings.
+
+    `environ` wins over `.env`. REGULARS_DEMO is `1`, `0` or `auto` (demo exactly when Twilio's account or
+    sender is not configured). Raises SettingsError naming every missing or wrong setting at once.
+    """
+    source = {k: v for k, v in dotenv_values(env_file or ROOT / ".env").items() if v is not None}
+    source.update(environ if environ is not None else os.environ)
+    get = lambda name, default="": source.get(name, default).strip()  # noqa: E731 - a local shorthand
+    problems: list[str] = []
+
+    demo_word = get("REGULARS_DEMO", "0").lower()
+    if demo_word not in {"0", "1", "auto", ""}:
+        problems.append("REGULARS_DEMO must be 1, 0 or auto")
+    configured = bool(get("TWILIO_ACCOUNT_SID") and get("TWILIO_AUTH_TOKEN") and get("TWILIO_FROM"))
+    demo = demo_word == "1" or (demo_word == "auto" and not configured)
+    if not demo:
+        problems += [f"{name} is missing" for name in _REQUIRED if not get(name)]
+
+    port = _number("PORT", get("PORT", "8000") or "8000", problems)
+    keywords = get("TWILIO_KEYWORDS", "regulars") or "regulars"
+    if keywords not in {"regulars", "twilio"}:
+        problems.append("TWILIO_KEYWORDS must be regulars (we answer STOP, START, HELP) or twilio (Twilio does)")
+    flows_dir = Path(get("FLOWS_DIR") or ROOT / "flows")
+    if not flows_dir.is_dir():
+        problems.append(f"FLOWS_DIR: there is no folder {flows_dir}")
+    public_url = get("PUBLIC_URL").rstrip("/")
+    if public_url and not public_url.startswith(("http://", "https://")):
+        problems.append("PUBLIC_URL must begin with https:// (or http:// on your own machine)")
+    if problems:
+        raise SettingsError("Cannot start: " + "; ".join(problems) + ". See .env.example.")
+
+    database_url = get("DATABASE_URL") or f"sqlite:///{ROOT / 'var' / 'regulars.db'}"
+    secret_key = get("SECRET_KEY") or _demo_secret(database_url)
+    tokens = tuple(token.strip() for token in get("TWILIO_AUTH_TOKEN").split(",") if token.strip())
+    return Settings(
+        database_url=database_url,
+        broker_url=get("BROKER_URL"),
+        public_url=public_url,
+        trust_proxy=get("TRUST_PROXY", "0") == "1",
+        host=get("HOST") or "127.0.0.1",
+        port=port,
+        secret_key=secret_key,
+        account_sid=get("TWILIO_ACCOUNT_SID"),
+        auth_tokens=tokens or (_derived(secret_key, "demo auth token"),),
+        api_key=get("TWILIO_API_KEY"),
+        api_secret=get("TWILIO_API_SECRET"),
+        sender=get("TWILIO_FROM"),
+        api_base_url=(get("TWILIO_API_BASE_URL") or "https://api.twilio.com").rstrip("/"),
+        keywords="twilio" if keywords == "twilio" else "regulars",
+        demo=demo,
+        flows_dir=flows_dir,
+        log_level=(get("LOG_LEVEL") or "INFO").upper(),
+    )
+
+
+def _number(name: str, text: str, problems: list[str]) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        problems.append(f"{name} must be a number, not {text!r}")
+        return 0
+
+
+def _demo_secret(database_url: str) -> str:
+    """Return a secret for the demo that is the same at every start on this machine's database."""
+    return _derived(database_url + str(ROOT), "demo secret")
+
+
+def _derived(secret: str, purpose: str) -> str:
+    return hashlib.sha256(f"{purpose}:{secret}".encode()).hexdigest()[:32]

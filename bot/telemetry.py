@@ -1,0 +1,113 @@
+"""What happened, as named events: counted for Prometheus and written to a structured log.
+
+Phone numbers are masked before they get here; texts of customers are never logged.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+registry = CollectorRegistry()
+_received = Counter("regulars_inbound_total", "Inbound texts by what became of them", ["result"], registry=registry)
+_refused = Counter("regulars_refused_total", "Requests refused at the door", ["door", "reason"], registry=registry)
+_decisions = Counter("regulars_decisions_total", "Decisions of the router", ["decision", "rule"], registry=registry)
+_group = Histogram("regulars_group_size", "Events taken in one transaction", buckets=(1, 2, 4, 8, 16, 32, 64), registry=registry)
+_group_seconds = Histogram("regulars_group_seconds", "Seconds one transaction of turns took", registry=registry)
+_retaken = Counter("regulars_turns_retaken_total", "Turns taken again after a conflict", registry=registry)
+_crashed = Counter("regulars_turns_crashed_total", "Turns that broke inside a flow", registry=registry)
+_sent = Counter("regulars_sends_total", "Outbox messages by result", ["result"], registry=registry)
+_statuses = Counter("regulars_statuses_total", "Status callbacks by state", ["state"], registry=registry)
+_flows = Gauge("regulars_flows", "Flows in force", registry=registry)
+_flow_errors = Gauge("regulars_flow_errors", "Mistakes in the flow files now on disk", registry=registry)
+_fired = Counter("regulars_timers_fired_total", "Timers fired", ["kind"], registry=registry)
+
+log = structlog.get_logger("regulars")
+
+
+def configure(level: str) -> None:
+    """Write logs to standard error: readable on a terminal, JSON otherwise."""
+    renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level, logging.INFO)),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.getLogger("transitions").setLevel(logging.WARNING)
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+
+
+def metrics() -> bytes:
+    """Return all measures in Prometheus' text format."""
+    return generate_latest(registry)
+
+
+def refused(door: str, reason: str) -> None:
+    """Count a request that was not let in."""
+    _refused.labels(door, reason).inc()
+    log.warning("request refused", action="refuse", door=door, reason=reason)
+
+
+def received(result: str) -> None:
+    """Count an inbound text: `answered`, `repeated`, `crashed` or `not_a_person`."""
+    _received.labels(result).inc()
+
+
+def decided(decision: str, rule: str) -> None:
+    """Count one decision of the router."""
+    _decisions.labels(decision, rule).inc()
+
+
+def group_taken(size: int, seconds: float) -> None:
+    """Note how many events one transaction carried and how long it took."""
+    _group.observe(size)
+    _group_seconds.observe(seconds)
+
+
+def retaken(reason: str) -> None:
+    """Count a turn that is taken again."""
+    _retaken.inc()
+    log.info("turn taken again", action="retake", reason=reason)
+
+
+def crashed(error: str, **context: object) -> None:
+    """Count and log a turn that broke; the text is kept for replay."""
+    _crashed.inc()
+    log.error("turn crashed", action="crash", error=error, **context)
+
+
+def sent(result: str, **context: object) -> None:
+    """Count one attempt to send an outbox message."""
+    _sent.labels(result).inc()
+    if result not in {"sent", "suppressed"}:
+        log.warning("message not sent", action="send", result=result, **context)
+
+
+def status(state: str) -> None:
+    """Count one status callback."""
+    _statuses.labels(state).inc()
+
+
+def fired(kind: str, count: int) -> None:
+    """Count timers that fired."""
+    _fired.labels(kind).inc(count)
+
+
+def flows_loaded(count: int, errors: Sequence[str]) -> None:
+    """Note the flows in force and the mistakes that keep others out."""
+    _flows.set(count)
+    _flow_errors.set(len(errors))
+    log.info("flows loaded", action="flows", count=count)
+    for error in errors:
+        log.error("flow file has a mistake; the last good revision keeps serving", action="flows", finding=error)
