@@ -62,6 +62,7 @@ class Limits:
 
     marketing_per_day: int = 1
     marketing_per_week: int = 3
+    marketing_per_month: int | None = None  #: in 30 days; what the consent wording promises
     opens: time = time(9)
     closes: time = time(20)  #: 20:00:00 is already closed
     sunday_opens: time = time(12)
