@@ -1,0 +1,1 @@
+"""Carriers: who takes our texts to the customers' phones."""

@@ -1,0 +1,171 @@
+"""Outbox rows on their way: claim, ask the gate again, send, record.
+
+A row is claimed and judged in one transaction under the customer's lock, so that a STOP committed before
+the claim is always seen. The send itself happens outside any transaction; if its outcome is not known the
+row says so and is never blindly repeated.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from bot import gate, telemetry
+from bot.carrier.port import Carrier, Outgoing
+from bot.catalog import Catalog
+from bot.errors import CarrierError, CarrierUnreachable, OutcomeUnknown
+from bot.phone import zones
+from storage import customers, messages, outbox
+from storage.database import writing
+
+LEASE = timedelta(minutes=2)
+BATCH = 50
+MOST_ATTEMPTS = 6
+_FIRST_PAUSE = timedelta(seconds=5)
+
+
+class Delivery:
+    """Drains the outbox through one carrier."""
+
+    def __init__(self, engine: Engine, catalog: Catalog, carrier: Carrier, callback_base: str) -> None:
+        self.engine = engine
+        self.catalog = catalog
+        self.carrier = carrier
+        self.callback_base = callback_base
+
+    def drain(self, now: datetime, most: int = 1_000) -> int:
+        """Send what may go out now, at most `most` texts; return how many were claimed."""
+        done = 0
+        while done < most:
+            claimed, cleared = self._claim(now)
+            for row in cleared:
+                self._send(row, now)
+            done += claimed
+            if claimed < BATCH:
+                break
+        return done
+
+    def _claim(self, now: datetime) -> tuple[int, list[Mapping[str, Any]]]:
+        """Take the rows that are due and return those the gate lets through."""
+        with writing(self.engine) as conn:
+            outbox.stale(conn, now)
+            rows = outbox.claim(conn, now, BATCH, LEASE)
+            people = customers.lock_by_id(conn, sorted({row["customer_id"] for row in rows}))
+            sent = outbox.marketing_counts(conn, list(people), now - timedelta(days=7))
+            cleared = []
+            for row in rows:
+                person = people[row["customer_id"]]
+                verdict = self._judge(row, person, sent.get(person["id"], ()), now)
+                if isinstance(verdict, gate.Drop):
+                    outbox.finish(conn, row["id"], "suppressed", verdict.reason, None)
+                    telemetry.sent("suppressed")
+                elif isinstance(verdict, gate.Wait):
+                    outbox.put_back(conn, row["id"], verdict.until)
+                else:
+                    cleared.append(row)
+                    if row["purpose"] == "marketing":
+                        sent.setdefault(person["id"], []).append(now)
+            return len(rows), cleared
+
+    def _judge(
+        self, row: Mapping[str, Any], person: Mapping[str, Any], sent: Sequence[datetime], now: datetime
+    ) -> gate.Verdict:
+        programme = self.catalog.book.programme
+        recipient = gate.Recipient(
+            consent=person["consent"],
+            zones=zones(person["phone"], person["zone"], programme.shop.zone),
+            sendable=person["sendable"],
+            paused=person["marketing_paused"],
+            held_until=person["held_until"],
+            wants_less=person["frequency"] == "less",
+            marketing_sent=sent,
+        )
+        return gate.ask(row["purpose"], recipient, programme.limits, now, row["deadline"])
+
+    def _send(self, row: Mapping[str, Any], now: datetime) -> None:
+        outgoing = Outgoing(
+            message_id=row["id"],
+            to=row["recipient"],
+            sender=row["sender"],
+            body=row["body"],
+            status_callback=f"{self.callback_base}/sms/status?message={row['id']}",
+            valid_for=row["deadline"] - now if row["deadline"] else None,
+        )
+        try:
+            accepted = self.carrier.send(outgoing)
+        except OutcomeUnknown as trouble:
+            self._finish(row, "unknown", str(trouble), trouble.code)
+        except CarrierError as trouble:
+            final = trouble.permanent or row["attempts"] >= MOST_ATTEMPTS
+            if final:
+                self._finish(row, "failed" if trouble.permanent else "dead", str(trouble), trouble.code)
+            else:
+                result = "unreachable" if isinstance(trouble, CarrierUnreachable) else "put_back"
+                telemetry.sent(result, message=row["id"], code=trouble.code)
+                with writing(self.engine) as conn:
+                    outbox.put_back(conn, row["id"], now + pause(row["attempts"]))
+        else:
+            telemetry.sent("sent")
+            with writing(self.engine) as conn:
+                outbox.sent(conn, [{"id": row["id"], "sid": accepted.sid, "at": now}])
+
+    def _finish(self, row: Mapping[str, Any], state: str, reason: str, code: int | None) -> None:
+        telemetry.sent(state, message=row["id"], code=code)
+        with writing(self.engine) as conn:
+            outbox.finish(conn, row["id"], state, reason, code)
+
+
+def pause(attempts: int) -> timedelta:
+    """Return how long to wait after the n-th failed attempt: doubling, at most an hour, with jitter."""
+    seconds = min(3_600.0, _FIRST_PAUSE.total_seconds() * 2 ** max(0, attempts - 1))
+    return timedelta(seconds=seconds * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+
+
+class Statuses:
+    """Takes status callbacks; what Twilio says of an opt-out becomes a consent record."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def take(
+        self,
+        *,
+        sid: str,
+        state: str,
+        error_code: int | None,
+        message_id: int | None,
+        raw: Mapping[str, str],
+        now: datetime,
+    ) -> None:
+        """Log a callback and move the message forward; a lower state never replaces a higher one."""
+        with writing(self.engine) as conn:
+            self._apply(conn, sid, state, error_code, message_id, raw, now)
+        telemetry.status(state)
+
+    def _apply(
+        self,
+        conn: Connection,
+        sid: str,
+        state: str,
+        error_code: int | None,
+        message_id: int | None,
+        raw: Mapping[str, str],
+        now: datetime,
+    ) -> None:
+        messages.move_forward(
+            conn,
+            [
+                {
+                    "sid": sid,
+                    "message_id": message_id,
+                    "status": state,
+                    "error_code": error_code,
+                    "raw": dict(raw),
+                    "at": now,
+                }
+            ],
+        )

@@ -1,0 +1,1 @@
+"""Thin blueprints: they check who is asking, hand an event on and render the answer."""
