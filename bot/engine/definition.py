@@ -27,6 +27,7 @@ class Place:
     file: str
     line: int
     column: int
+    literal: bool = field(default=False, compare=False)  #: a `|` text begins here: its lines are the file's lines
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
@@ -49,6 +50,7 @@ class TextCase:
 
     when: Predicate | None
     languages: Mapping[str, Template]  #: language code -> template; "en" is always there
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)  #: where each language's words begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Ask:
     place: Place
     slot: str | None = None
     options: tuple[Option, ...] = ()
-    source: str | None = None  #: `rewards_in_reach`, `rewards` or `vouchers`
+    source: str | None = None  #: `rewards_in_reach`, `all_rewards` or `vouchers`
     keywords: tuple[str, ...] = ()
     minimum: int | None = None  #: number: smallest value; text: shortest length
     maximum: int | None = None  #: number: largest value; text: longest length
