@@ -27,7 +27,6 @@ class Place:
     file: str
     line: int
     column: int
-    literal: bool = field(default=False, compare=False)  #: a `|` text begins here: its lines are the file's lines
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
@@ -50,7 +49,8 @@ class TextCase:
 
     when: Predicate | None
     languages: Mapping[str, Template]  #: language code -> template; "en" is always there
-    places: Mapping[str, Place] = field(default_factory=dict, compare=False)  #: where each language's words begin
+    lines: Mapping[str, tuple[tuple[int, Place], ...]] = field(default_factory=dict, compare=False)
+    #: language -> where in the file each line of its words begins: (offset in the template's source, place)
 
 
 @dataclass(frozen=True, slots=True)
