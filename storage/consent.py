@@ -1,0 +1,56 @@
+"""Consent records, append-only. `customers.consent` follows the newest by a trigger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    RowMapping,
+    Table,
+    bindparam,
+    select,
+)
+
+from storage.database import Id, Moment, Row, Words, insert_rows, metadata
+
+consent_records = Table(
+    "consent_records",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("customer_id", Id, ForeignKey("customers.id"), nullable=False),
+    Column("status", Words, nullable=False),
+    Column("how", Words, nullable=False),
+    Column("wording", Words),
+    Column("version", Integer),
+    Column("text", Words),
+    Column("language", Words),
+    Column("reason", Words),
+    Column("message_id", BigInteger),
+    Column("at", Moment, nullable=False),
+    CheckConstraint("status IN ('pending', 'subscribed', 'unsubscribed')", name="status"),
+    CheckConstraint("how IN ('keyword', 'form', 'import', 'staff', 'carrier')", name="how"),
+    Index("ix_consent_records_customer_id", "customer_id"),
+)
+
+_HISTORY = (
+    select(consent_records)
+    .where(consent_records.c.customer_id == bindparam("customer_id"))
+    .order_by(consent_records.c.id)
+)
+
+
+def insert(connection: Connection, rows: Sequence[Row]) -> None:
+    """Append consent records; each customer's status becomes that of the last one given."""
+    insert_rows(connection, consent_records, rows)
+
+
+def history(connection: Connection, customer_id: int) -> list[RowMapping]:
+    """Return a customer's consent records, oldest first."""
+    return list(connection.execute(_HISTORY, {"customer_id": customer_id}).mappings())

@@ -1,0 +1,94 @@
+"""Conversations: a customer's places in flows. The open ones of a customer form a stack by `parent_id`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    RowMapping,
+    Table,
+    bindparam,
+    select,
+)
+from sqlalchemy import update as update_of
+
+from storage.database import Document, Id, Moment, Row, Words, among, complete, insert_rows, metadata
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("customer_id", Id, ForeignKey("customers.id"), nullable=False),
+    Column("flow", Words, nullable=False),
+    Column("revision_id", BigInteger, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("slots", Document, nullable=False, default={}),
+    Column("turn_no", Integer, nullable=False, default=0),
+    Column("misses", Integer, nullable=False, default=0),
+    Column("parent_id", BigInteger),
+    Column("relation", Words),
+    Column("outcome", Words),
+    Column("opened_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+)
+Index(
+    "ix_conversations_open",
+    conversations.c.customer_id,
+    sqlite_where=conversations.c.ended_at.is_(None),
+    postgresql_where=conversations.c.ended_at.is_(None),
+)
+
+#: What a turn may change; the rest is fixed when a conversation is opened.
+CHANGING = ("state", "slots", "turn_no", "misses", "parent_id", "relation", "outcome", "updated_at", "ended_at")
+
+_OPEN_OF = (
+    select(conversations)
+    .where(among(conversations.c.customer_id, "customer_ids"), conversations.c.ended_at.is_(None))
+    .order_by(conversations.c.id)
+)
+_UPDATE = (
+    update_of(conversations)
+    .where(conversations.c.id == bindparam("the_id"))
+    .values({name: bindparam(f"new_{name}", type_=conversations.c[name].type) for name in CHANGING})
+)
+_LATEST_OF = (
+    select(conversations)
+    .where(conversations.c.customer_id == bindparam("customer_id"), conversations.c.ended_at.is_(None))
+    .order_by(conversations.c.id.desc())
+    .limit(1)
+)
+
+
+def open_of(connection: Connection, customer_ids: Sequence[int]) -> dict[int, list[RowMapping]]:
+    """Return the open conversations of each customer, oldest first; customers without one are left out."""
+    found: dict[int, list[RowMapping]] = {}
+    for row in connection.execute(_OPEN_OF, {"customer_ids": customer_ids}).mappings():
+        found.setdefault(row["customer_id"], []).append(row)
+    return found
+
+
+def insert(connection: Connection, rows: Sequence[Row]) -> None:
+    """Open conversations; `updated_at` is `opened_at` when it is not given."""
+    insert_rows(connection, conversations, [{"updated_at": row["opened_at"], **row} for row in rows])
+
+
+def update(connection: Connection, rows: Sequence[Row]) -> None:
+    """Write what changed. Each row has `id` and every column of CHANGING (empty ones may be left out)."""
+    if rows:
+        parameters = [
+            {"the_id": row["id"], **{f"new_{name}": row[name] for name in CHANGING}}
+            for row in complete(conversations, rows)
+        ]
+        connection.execute(_UPDATE, parameters)
+
+
+def current_of(connection: Connection, customer_id: int) -> RowMapping | None:
+    """Return the conversation a customer is in now."""
+    return connection.execute(_LATEST_OF, {"customer_id": customer_id}).mappings().first()

@@ -1,0 +1,142 @@
+"""Customers: who they are, and what may be known of them at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Connection,
+    Date,
+    Index,
+    Integer,
+    RowMapping,
+    Table,
+    Update,
+    bindparam,
+    func,
+    select,
+    update,
+)
+
+from storage.database import Document, Id, Moment, Row, Words, among, complete, for_both, metadata
+
+customers = Table(
+    "customers",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("phone", Words, nullable=False, unique=True),  #: E.164
+    Column("language", Words, nullable=False, default="en"),
+    Column("language_chosen", Boolean, nullable=False, default=False),
+    Column("name", Words),
+    Column("consent", Words, nullable=False, default="none"),  #: kept by a trigger on consent_records
+    Column("points", Integer, nullable=False, default=0),  #: kept by a trigger on ledger
+    Column("qualifying", Integer, nullable=False, default=0),  #: kept by a trigger on ledger
+    Column("tier", Words),
+    Column("tags", Document, nullable=False, default=[]),
+    Column("attributes", Document, nullable=False, default={}),
+    Column("marks", Document, nullable=False, default={}),
+    Column("birthday", Date),
+    Column("email", Words),
+    Column("frequency", Words, nullable=False, default="normal"),
+    Column("purchases", Integer, nullable=False, default=0),
+    Column("spent_minor", Id, nullable=False, default=0),
+    Column("last_purchase_at", Moment),
+    Column("joined_at", Moment),
+    Column("referral_code", Words, unique=True),
+    Column("zone", Words),
+    Column("held_by", Words),
+    Column("held_until", Moment),
+    Column("marketing_paused", Boolean, nullable=False, default=False),
+    Column("sendable", Boolean, nullable=False, default=True),  #: False: the carrier says this number takes no texts
+    Column("created_at", Moment, nullable=False),
+    CheckConstraint("consent IN ('none', 'pending', 'subscribed', 'unsubscribed')", name="consent"),
+)
+# Audiences ask among the subscribed; nobody else is in these indexes, so a stranger's text pays nothing.
+for _columns in (["id"], ["last_purchase_at", "id"]):
+    Index(
+        f"ix_customers_subscribed_{_columns[0]}",
+        *(customers.c[name] for name in _columns),
+        sqlite_where=customers.c.consent == "subscribed",
+        postgresql_where=customers.c.consent == "subscribed",
+    )
+
+_BY_PHONES = select(customers).where(among(customers.c.phone, "phones"))
+_BY_IDS = select(customers).where(among(customers.c.id, "ids"))
+_LOCK_PHONES = _BY_PHONES.order_by(customers.c.id).with_for_update()
+_LOCK_IDS = _BY_IDS.order_by(customers.c.id).with_for_update()
+_BY_PHONE = select(customers).where(customers.c.phone == bindparam("phone"))
+_BY_ID = select(customers).where(customers.c.id == bindparam("id"))
+_BY_REFERRAL_CODE = select(customers).where(customers.c.referral_code == bindparam("code"))
+_COUNT = select(func.count()).select_from(customers)
+_INSERT = for_both(lambda insert: insert(customers).on_conflict_do_nothing(index_elements=["phone"]))
+
+
+def lock_by_phone(connection: Connection, phones: Sequence[str]) -> dict[str, RowMapping]:
+    """Lock the customers with these numbers until the transaction ends; unknown numbers are left out.
+
+    PostgreSQL locks in the order of ids, so that two batches never wait for each other in a ring.
+    In SQLite the transaction of `writing` is the lock.
+    """
+    found = connection.execute(_LOCK_PHONES, {"phones": phones})
+    return {row["phone"]: row for row in found.mappings()}
+
+
+def lock_by_id(connection: Connection, ids: Sequence[int]) -> dict[int, RowMapping]:
+    """Lock these customers until the transaction ends; unknown ids are left out."""
+    return {row["id"]: row for row in connection.execute(_LOCK_IDS, {"ids": ids}).mappings()}
+
+
+def insert_missing(connection: Connection, rows: Sequence[Row]) -> None:
+    """Insert the customers whose numbers are not known yet; the others stay as they are."""
+    if rows:
+        connection.execute(_INSERT[connection.dialect.name], complete(customers, rows))
+
+
+@cache
+def _update_of(columns: tuple[str, ...]) -> Update:
+    return (
+        update(customers)
+        .where(customers.c.id == bindparam("the_id"))
+        .values({name: bindparam(f"new_{name}", type_=customers.c[name].type) for name in columns})
+    )
+
+
+def change(connection: Connection, changes: Sequence[tuple[int, Row]]) -> None:
+    """Set columns: `[(id, {"name": "Ana"}), ...]`; one call to the driver for each set of columns."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for identifier, values in changes:
+        if values:
+            parameters = {"the_id": identifier, **{f"new_{name}": value for name, value in values.items()}}
+            groups.setdefault(tuple(sorted(values)), []).append(parameters)
+    for columns, parameters_of_all in groups.items():
+        connection.execute(_update_of(columns), parameters_of_all)
+
+
+def by_phone(connection: Connection, phone: str) -> RowMapping | None:
+    """Return the customer with this number."""
+    return connection.execute(_BY_PHONE, {"phone": phone}).mappings().first()
+
+
+def by_id(connection: Connection, identifier: int) -> RowMapping | None:
+    """Return one customer."""
+    return connection.execute(_BY_ID, {"id": identifier}).mappings().first()
+
+
+def by_ids(connection: Connection, ids: Sequence[int]) -> dict[int, RowMapping]:
+    """Return customers without locking them."""
+    return {row["id"]: row for row in connection.execute(_BY_IDS, {"ids": ids}).mappings()}
+
+
+def by_referral_code(connection: Connection, code: str) -> RowMapping | None:
+    """Return the customer who gives this code to friends."""
+    return connection.execute(_BY_REFERRAL_CODE, {"code": code}).mappings().first()
+
+
+def count(connection: Connection) -> int:
+    """Return how many customers there are."""
+    return connection.execute(_COUNT).scalar_one()

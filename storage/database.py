@@ -1,0 +1,344 @@
+"""How the database is opened, what a transaction is, and the column types every table shares.
+
+SQLite and PostgreSQL are equals: `open_engine` hides the difference in connecting, `reading` and
+`writing` hide the difference in locking, `Moment`, `Document` and `Words` the difference in types.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    Insert,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    create_engine,
+    event,
+    insert,
+    make_url,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Row = Mapping[str, Any]  #: one row to write, or one row read, by column name
+
+#: Ids are ours (`storage.ids`). In SQLite the type must be exactly INTEGER to be the row's own address.
+Id = BigInteger().with_variant(Integer(), "sqlite")
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+BUSY_SECONDS = 5.0
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware moment in UTC: microseconds since 1970 in SQLite, timestamptz in PostgreSQL.
+
+    Naive datetimes are refused with ValueError.
+    """
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return BigInteger() if dialect.name == "sqlite" else DateTime(timezone=True)
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a naive datetime is not a moment: {value!r}")
+        if dialect.name != "sqlite":
+            return value
+        past = value - EPOCH
+        return (past.days * 86400 + past.seconds) * 1_000_000 + past.microseconds
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if dialect.name == "sqlite":
+            return EPOCH + timedelta(microseconds=value)
+        moment: datetime = value
+        return moment.astimezone(UTC)
+
+
+def _plain(value: object) -> object:
+    """Return what JSON has instead: a mapping as an object, a set as a sorted list, a date in ISO form."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} does not fit into a document")
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_without_nul(part) for part in value]
+    return value
+
+
+def to_json(value: object) -> str:
+    """Return compact JSON. NUL and lone surrogates, which PostgreSQL refuses, become U+FFFD."""
+    text = _ENCODER.encode(value)
+    if "\\u0000" in text:
+        text = _ENCODER.encode(_without_nul(json.loads(text)))
+    return text if text.isascii() else text.encode(errors="surrogatepass").decode(errors="replace")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain)
+
+
+class Document(TypeDecorator[Any]):
+    """JSON: compact text in SQLite, JSONB in PostgreSQL. None is SQL's NULL."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return Text() if dialect.name == "sqlite" else JSONB(none_as_null=True)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return to_json(value) if value is not None and dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return json.loads(value) if value is not None and dialect.name == "sqlite" else value
+
+
+class Words(TypeDecorator[str]):
+    """Text from anywhere. NUL and lone surrogates, which databases refuse, become U+FFFD."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None or (value.isascii() and "\0" not in value):
+            return value
+        return value.replace("\0", "\ufffd").encode(errors="surrogatepass").decode(errors="replace")
+
+
+class Listed(TypeDecorator[Sequence[Any]]):
+    """A list as one parameter: an array in PostgreSQL, JSON text in SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, of: type[TypeEngine[Any]]) -> None:
+        super().__init__()
+        self.of = of
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return Text() if dialect.name == "sqlite" else ARRAY(self.of())
+
+    def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> Any:
+        items = list(value or ())
+        if self.of is Text:
+            items = [_WORDS.process_bind_param(item, dialect) for item in items]
+        return to_json(items) if dialect.name == "sqlite" else items
+
+
+_WORDS = Words()
+
+
+class _Among(FunctionElement[bool]):
+    """`column IN (list)` with one parameter for the whole list, so that the statement's text never changes."""
+
+    name = "among"
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(_Among, "sqlite")
+def _among_sqlite(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
+    column, items = (compiler.process(part, **options) for part in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({items}))"  # noqa: S608 (both are compiled SQL)
+
+
+@compiles(_Among, "postgresql")
+def _among_postgres(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
+    column, items = (compiler.process(part, **options) for part in element.clauses)
+    return f"{column} = ANY ({items})"
+
+
+def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """Return the condition that `column` is one of the list given as parameter `name`."""
+    of: type[TypeEngine[Any]] = Text if isinstance(column.type, (Words, Text)) else BigInteger
+    return _Among(column, bindparam(name, type_=Listed(of)))
+
+
+@cache
+def _blank(table: Table) -> dict[str, Any]:
+    return {
+        column.name: getattr(column.default, "arg", None)
+        for column in table.columns
+        if column.nullable or column.default is not None
+    }
+
+
+@cache
+def _insert(table: Table) -> Insert:
+    return insert(table)
+
+
+def complete(table: Table, rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Return the rows with every column that has a default or may be empty filled in."""
+    blank = _blank(table)
+    return [{**blank, **row} for row in rows]
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Insert the rows in one call to the driver."""
+    if rows:
+        connection.execute(_insert(table), complete(table, rows))
+
+
+def for_both(build: Callable[[Callable[[Table], Any]], Any]) -> dict[str, Any]:
+    """Build an INSERT with a conflict clause for each database: `{"sqlite": ..., "postgresql": ...}`."""
+    return {"sqlite": build(sqlite.insert), "postgresql": build(postgresql.insert)}
+
+
+def normal_url(url: str) -> URL:
+    """Return the URL with its driver: `postgres://` and `postgresql://` mean psycopg 3.
+
+    Raises ValueError for another database than SQLite (in a file) or PostgreSQL.
+    """
+    if url.startswith("postgres://"):
+        url = "postgresql" + url.removeprefix("postgres")
+    parsed = make_url(url)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+        raise ValueError(f"neither SQLite nor PostgreSQL: {parsed.drivername}")
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise ValueError("the embedded database needs a file, such as sqlite:///var/regulars.db")
+    return parsed
+
+
+def open_engine(url: str) -> Engine:
+    """Return an engine for `sqlite:///file` or `postgresql://...`. Nothing connects yet."""
+    parsed = normal_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite(parsed)
+    return create_engine(
+        parsed,
+        pool_size=10,
+        max_overflow=20,
+        pool_timeout=30,
+        pool_pre_ping=True,
+        query_cache_size=2000,
+        connect_args={"options": "-c timezone=UTC"} if "options" not in parsed.query else {},
+        json_serializer=to_json,
+    )
+
+
+def _open_sqlite(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=8,
+        max_overflow=56,
+        query_cache_size=2000,
+        connect_args={
+            "check_same_thread": False,
+            "isolation_level": None,  # BEGIN is ours, see _begin
+            "timeout": BUSY_SECONDS,
+            "cached_statements": 1024,
+        },
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    for pragma in (
+        f"busy_timeout = {int(BUSY_SECONDS * 1000)}",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "cache_size = -65536",
+        "temp_store = MEMORY",
+        "journal_size_limit = 67108864",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    driver: Any = connection.connection.driver_connection
+    driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+_queues: dict[str, threading.Lock] = {}
+_queues_guard = threading.Lock()
+
+
+def _queue_of(engine: Engine) -> threading.Lock:
+    """Return the lock on which writers of this process wait for a SQLite file.
+
+    SQLite's own wait is a sleep that grows to 100 ms; threads wake each other up at once.
+    """
+    path = str(Path(engine.url.database or "").resolve())
+    with _queues_guard:
+        return _queues.setdefault(path, threading.Lock())
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Give a connection in a transaction that may write; commit at the end, roll back on an error."""
+    if engine.dialect.name != "sqlite":
+        with engine.begin() as connection:
+            yield connection
+        return
+    queue = _queue_of(engine)
+    if not queue.acquire(timeout=6 * BUSY_SECONDS):
+        raise TimeoutError("the embedded database was busy for too long")
+    try:
+        with engine.connect() as connection:
+            connection = connection.execution_options(writes=True)
+            with connection.begin():
+                yield connection
+    finally:
+        queue.release()
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Give a connection in a transaction that only reads. It never waits for writers."""
+    with engine.connect() as connection, connection.begin():
+        yield connection

@@ -1,0 +1,35 @@
+"""What storage may refuse. The docstring is the message."""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import IntegrityError
+
+
+class StorageError(Exception):
+    """The database refused."""
+
+    def __init__(self, detail: str = "") -> None:
+        message = (self.__doc__ or "").strip()
+        super().__init__(f"{message} {detail}".strip())
+
+
+class Stale(StorageError):
+    """Somebody else changed these rows since they were read."""
+
+
+class NotEnoughPoints(StorageError):
+    """The customer has fewer points than this would burn."""
+
+
+class AppendOnly(StorageError):
+    """Rows of this table are never changed or removed."""
+
+
+def meaning_of(error: IntegrityError) -> StorageError | IntegrityError:
+    """Return the refusal of one of our triggers as our own error, any other as it is."""
+    text = str(error.orig)
+    if "not enough points" in text:
+        return NotEnoughPoints()
+    if "append-only" in text:
+        return AppendOnly(text.splitlines()[0])
+    return error

@@ -1,0 +1,64 @@
+"""Facts about customers that may start flows. Each is recorded once, by its key, and handled once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Column, Connection, ForeignKey, Index, RowMapping, Table, bindparam, func, select, update
+
+from storage.database import Document, Id, Moment, Row, Words, complete, for_both, metadata
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("customer_id", Id, ForeignKey("customers.id"), nullable=False),
+    Column("name", Words, nullable=False),
+    Column("key", Words, nullable=False, unique=True),
+    Column("data", Document, nullable=False, default={}),
+    Column("recorded_at", Moment, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("handled_at", Moment),
+)
+Index(
+    "ix_facts_waiting",
+    facts.c.due_at,
+    facts.c.id,
+    sqlite_where=facts.c.handled_at.is_(None),
+    postgresql_where=facts.c.handled_at.is_(None),
+)
+
+_INSERT = for_both(lambda insert: insert(facts).on_conflict_do_nothing(index_elements=["key"]))
+_DUE = (
+    select(facts.c.id)
+    .where(facts.c.handled_at.is_(None), facts.c.due_at <= bindparam("now", type_=Moment))
+    .order_by(facts.c.due_at, facts.c.id)
+    .limit(bindparam("count"))
+    .with_for_update(skip_locked=True)
+)
+_TAKE_DUE = (
+    update(facts)
+    .where(facts.c.id.in_(_DUE))
+    .values(handled_at=bindparam("now", type_=Moment))
+    .returning(facts)
+)
+_NEXT_DUE = select(func.min(facts.c.due_at)).where(facts.c.handled_at.is_(None))
+
+
+def insert(connection: Connection, rows: Sequence[Row]) -> None:
+    """Record facts; one whose key is known stays as it is. `due_at` is `recorded_at` when it is not given."""
+    if rows:
+        timed = [{**row, "due_at": row.get("due_at") or row["recorded_at"]} for row in rows]
+        connection.execute(_INSERT[connection.dialect.name], complete(facts, timed))
+
+
+def take_due(connection: Connection, now: datetime, limit: int) -> list[RowMapping]:
+    """Mark facts that are due as handled and return them, the earliest first; others skip them meanwhile."""
+    taken = connection.execute(_TAKE_DUE, {"now": now, "count": limit}).mappings()
+    return sorted(taken, key=lambda row: (row["due_at"], row["id"]))
+
+
+def next_due(connection: Connection) -> datetime | None:
+    """Return when the next fact is due."""
+    return connection.execute(_NEXT_DUE).scalar()

@@ -1,0 +1,216 @@
+"""Points: the append-only ledger, the lots that are spent oldest first, and the stock of rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    RowMapping,
+    Table,
+    bindparam,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from storage.database import Document, Id, Moment, Row, Words, among, complete, for_both, insert_rows, metadata
+from storage.errors import Stale, meaning_of
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("customer_id", Id, ForeignKey("customers.id"), nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("points", Integer, nullable=False),  #: signed
+    Column("key", Words, nullable=False, unique=True),
+    Column("reason", Words, nullable=False, default=""),
+    Column("qualifying", Integer, nullable=False, default=0),
+    Column("expires_at", Moment),
+    Column("reverses", Words),
+    Column("lots", Document),  #: a burn's use of lots: {entry id: points}
+    Column("message_id", BigInteger),
+    Column("at", Moment, nullable=False),
+    CheckConstraint("kind IN ('earn', 'burn', 'adjust', 'expire', 'reverse')", name="kind"),
+    CheckConstraint(
+        "(kind = 'earn' AND points >= 0) OR (kind IN ('burn', 'expire') AND points <= 0)"
+        " OR kind IN ('adjust', 'reverse')",
+        name="sign",
+    ),
+    Index("ix_ledger_customer_id_id", "customer_id", "id"),
+)
+
+lots = Table(
+    "lots",
+    metadata,
+    Column("entry_id", Id, ForeignKey("ledger.id"), primary_key=True, autoincrement=False),
+    Column("customer_id", Id, ForeignKey("customers.id"), nullable=False),
+    Column("remaining", Integer, nullable=False),
+    Column("expires_at", Moment),
+    CheckConstraint("remaining >= 0", name="remaining"),
+)
+Index(
+    "ix_lots_usable",
+    lots.c.customer_id,
+    sqlite_where=lots.c.remaining > 0,
+    postgresql_where=lots.c.remaining > 0,
+)
+Index(
+    "ix_lots_expiring",
+    lots.c.expires_at,
+    sqlite_where=lots.c.remaining > 0,
+    postgresql_where=lots.c.remaining > 0,
+)
+
+stock = Table(
+    "stock",
+    metadata,
+    Column("reward", Words, primary_key=True),
+    Column("taken", Integer, nullable=False),
+    CheckConstraint("taken >= 0", name="taken"),
+)
+
+
+class Lot(NamedTuple):
+    """Points that were earned together, as far as they are not spent."""
+
+    entry_id: int
+    remaining: int
+    expires_at: datetime | None
+
+
+_USABLE = lots.c.remaining > 0
+_LOTS_OF = (
+    select(lots.c.customer_id, lots.c.entry_id, lots.c.remaining, lots.c.expires_at)
+    .where(among(lots.c.customer_id, "customer_ids"), _USABLE)
+    .order_by(lots.c.customer_id, lots.c.expires_at.nulls_last(), lots.c.entry_id)
+)
+_EXPIRED = (
+    select(lots)
+    .where(_USABLE, lots.c.expires_at <= bindparam("now", type_=Moment))
+    .order_by(lots.c.expires_at, lots.c.entry_id)
+    .limit(bindparam("count"))
+)
+_USE = (
+    update(lots)
+    .where(lots.c.entry_id == bindparam("the_id"), lots.c.remaining == bindparam("old", type_=Integer))
+    .values(remaining=bindparam("new", type_=Integer))
+)
+_INSERT_ENTRY = for_both(lambda insert: insert(ledger).on_conflict_do_nothing(index_elements=["key"]))
+_KEYS = select(ledger.c.key, ledger.c.id).where(among(ledger.c.key, "keys"))
+_ENTRIES_OF = select(ledger).where(ledger.c.customer_id == bindparam("customer_id")).order_by(ledger.c.id)
+_BY_KEY = select(ledger).where(ledger.c.key == bindparam("key"))
+_QUALIFYING = (
+    select(ledger.c.customer_id, func.sum(ledger.c.qualifying))
+    .where(among(ledger.c.customer_id, "customer_ids"), ledger.c.at >= bindparam("since", type_=Moment))
+    .group_by(ledger.c.customer_id)
+)
+_NO_LIMIT = 1 << 62
+_wanted = bindparam("wanted", type_=BigInteger)
+_TAKE_STOCK = for_both(
+    lambda insert: insert(stock)
+    .values(reward=bindparam("the_reward"), taken=_wanted)
+    .on_conflict_do_update(
+        index_elements=["reward"],
+        set_={"taken": stock.c.taken + _wanted},
+        where=stock.c.taken + _wanted <= bindparam("most", type_=BigInteger),
+    )
+)
+_GIVE_STOCK = (
+    update(stock)
+    .where(stock.c.reward == bindparam("the_reward"), stock.c.taken + _wanted >= 0)
+    .values(taken=stock.c.taken + _wanted)
+)
+
+
+def lots_of(connection: Connection, customer_ids: Sequence[int]) -> dict[int, list[Lot]]:
+    """Return each customer's lots with something left, in the order they are spent; others are left out."""
+    found: dict[int, list[Lot]] = {}
+    for customer_id, *lot in connection.execute(_LOTS_OF, {"customer_ids": customer_ids}):
+        found.setdefault(customer_id, []).append(Lot(*lot))
+    return found
+
+
+def insert_entries(connection: Connection, rows: Sequence[Row]) -> set[str]:
+    """Append ledger entries; the balances follow. Return the keys that are new: a known key changes nothing.
+
+    Raises NotEnoughPoints when a burn would make a balance negative; the transaction must then be rolled back.
+    """
+    if not rows:
+        return set()
+    try:
+        result = connection.execute(_INSERT_ENTRY[connection.dialect.name], complete(ledger, rows))
+    except IntegrityError as error:
+        raise meaning_of(error) from error
+    if result.rowcount == len(rows):
+        return {row["key"] for row in rows}
+    mine = {row["id"] for row in rows}
+    known = connection.execute(_KEYS, {"keys": [row["key"] for row in rows]})
+    return {key for key, identifier in known if identifier in mine}
+
+
+def insert_lots(connection: Connection, rows: Sequence[Row]) -> None:
+    """Open lots for entries that were just appended: entry_id, customer_id, remaining, expires_at."""
+    insert_rows(connection, lots, rows)
+
+
+def use_lots(connection: Connection, uses: Sequence[tuple[int, int, int]]) -> None:
+    """Change what is left of lots: `(entry_id, old_remaining, new_remaining)`.
+
+    Raises Stale when one of them is not what was read; the transaction must then be rolled back.
+    """
+    if not uses:
+        return
+    parameters = [{"the_id": entry_id, "old": old, "new": new} for entry_id, old, new in uses]
+    if connection.execute(_USE, parameters).rowcount != len(uses):
+        raise Stale("lots")
+
+
+def expired_lots(connection: Connection, now: datetime, limit: int) -> list[RowMapping]:
+    """Return lots whose time is over and that still hold points, the earliest first."""
+    return list(connection.execute(_EXPIRED, {"now": now, "count": limit}).mappings())
+
+
+def entries_of(connection: Connection, customer_id: int) -> list[RowMapping]:
+    """Return a customer's ledger, oldest first."""
+    return list(connection.execute(_ENTRIES_OF, {"customer_id": customer_id}).mappings())
+
+
+def by_key(connection: Connection, key: str) -> RowMapping | None:
+    """Return the entry with this idempotency key."""
+    return connection.execute(_BY_KEY, {"key": key}).mappings().first()
+
+
+def qualifying_since(connection: Connection, customer_ids: Sequence[int], since: datetime) -> dict[int, int]:
+    """Return the points that count for tiers, summed over entries since then; customers without any are left out."""
+    found = connection.execute(_QUALIFYING, {"customer_ids": customer_ids, "since": since})
+    return {customer_id: int(points) for customer_id, points in found}
+
+
+def take_stock(connection: Connection, reward: str, count: int, limit: int | None) -> bool:
+    """Take `count` of a reward's stock (negative: give back) in one statement; False when there is too little.
+
+    `limit` is the whole stock, None when it has no end. Never more than `limit` are out, never fewer than none.
+    """
+    if count < 0:
+        return connection.execute(_GIVE_STOCK, {"the_reward": reward, "wanted": count}).rowcount == 1
+    most = _NO_LIMIT if limit is None else limit
+    if count > most:
+        return False
+    values = {"the_reward": reward, "wanted": count, "most": most}
+    return connection.execute(_TAKE_STOCK[connection.dialect.name], values).rowcount == 1
+
+
+def stock_taken(connection: Connection) -> dict[str, int]:
+    """Return how many of each reward are out."""
+    return {row.reward: row.taken for row in connection.execute(select(stock.c.reward, stock.c.taken))}

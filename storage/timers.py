@@ -1,0 +1,90 @@
+"""Timers: deadlines of states and reminders. A row that is due is taken once, by whoever comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    RowMapping,
+    Table,
+    UniqueConstraint,
+    bindparam,
+    delete,
+    func,
+    select,
+)
+
+from storage.database import Document, Id, Moment, Row, Words, complete, for_both, metadata
+
+timers = Table(
+    "timers",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("customer_id", Id, ForeignKey("customers.id"), nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("scope", Words, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("conversation_id", BigInteger),
+    Column("turn_no", Integer),
+    Column("step", Integer, nullable=False, default=0),
+    Column("flow", Words),
+    Column("slots", Document, nullable=False, default={}),
+    CheckConstraint("kind IN ('deadline', 'reminder')", name="kind"),
+    # The customer first, so that the same index finds what to cancel.
+    UniqueConstraint("customer_id", "kind", "scope", "due_at", "step"),
+    Index("ix_timers_due_at", "due_at"),
+)
+
+_INSERT = for_both(lambda insert: insert(timers).on_conflict_do_nothing())
+_DUE = (
+    select(timers.c.id)
+    .where(timers.c.due_at <= bindparam("now", type_=Moment))
+    .order_by(timers.c.due_at, timers.c.id)
+    .limit(bindparam("count"))
+    .with_for_update(skip_locked=True)
+)
+_TAKE_DUE = delete(timers).where(timers.c.id.in_(_DUE)).returning(timers)
+_NEXT_DUE = select(func.min(timers.c.due_at))
+_CANCEL_ALL = delete(timers).where(timers.c.customer_id == bindparam("customer_id"), timers.c.kind == "reminder")
+_CANCEL_ONE = _CANCEL_ALL.where(timers.c.scope == bindparam("scope"))
+_OF = select(timers).where(timers.c.customer_id == bindparam("customer_id")).order_by(timers.c.due_at, timers.c.id)
+
+
+def insert(connection: Connection, rows: Sequence[Row]) -> None:
+    """Set timers; one that is already set stays as it is."""
+    if rows:
+        connection.execute(_INSERT[connection.dialect.name], complete(timers, rows))
+
+
+def take_due(connection: Connection, now: datetime, limit: int) -> list[RowMapping]:
+    """Remove and return timers that are due, the earliest first.
+
+    They are gone when the transaction commits and back when it rolls back; others skip them meanwhile.
+    """
+    taken = connection.execute(_TAKE_DUE, {"now": now, "count": limit}).mappings()
+    return sorted(taken, key=lambda row: (row["due_at"], row["id"]))
+
+
+def next_due(connection: Connection) -> datetime | None:
+    """Return when the next timer is due."""
+    return connection.execute(_NEXT_DUE).scalar()
+
+
+def cancel(connection: Connection, customer_id: int, scope: str | None = None) -> int:
+    """Remove a customer's reminders under one key, or all; return how many. Deadlines become void by themselves."""
+    if scope is None:
+        return connection.execute(_CANCEL_ALL, {"customer_id": customer_id}).rowcount
+    return connection.execute(_CANCEL_ONE, {"customer_id": customer_id, "scope": scope}).rowcount
+
+
+def of(connection: Connection, customer_id: int) -> list[RowMapping]:
+    """Return a customer's timers, the earliest first."""
+    return list(connection.execute(_OF, {"customer_id": customer_id}).mappings())

@@ -1,0 +1,117 @@
+"""Vouchers: codes customers hold, each good for one use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    RowMapping,
+    Table,
+    bindparam,
+    literal_column,
+    select,
+    update,
+)
+
+from storage.database import Id, Moment, Row, Words, among, insert_rows, metadata
+
+vouchers = Table(
+    "vouchers",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("customer_id", Id, ForeignKey("customers.id"), nullable=False),
+    Column("code", Words, nullable=False, unique=True),
+    Column("name", Words, nullable=False),
+    Column("reward", Words),
+    Column("cost", Integer, nullable=False, default=0),
+    Column("status", Words, nullable=False, default="issued"),
+    Column("issued_at", Moment, nullable=False),
+    Column("ends_at", Moment, nullable=False),
+    Column("redeemed_at", Moment),
+    Column("redeemed_by", Words),
+    Column("entry_key", Words),
+    Column("reason", Words),
+    CheckConstraint("status IN ('issued', 'redeemed', 'revoked', 'expired')", name="status"),
+    Index("ix_vouchers_customer_id", "customer_id"),
+)
+Index(
+    "ix_vouchers_issued",
+    vouchers.c.ends_at,
+    sqlite_where=vouchers.c.status == "issued",
+    postgresql_where=vouchers.c.status == "issued",
+)
+
+ISSUED: ColumnElement[str] = literal_column("'issued'")  #: a literal, so that the partial index is used
+
+_OF = select(vouchers).where(among(vouchers.c.customer_id, "customer_ids")).order_by(vouchers.c.id)
+_BY_CODE = select(vouchers).where(vouchers.c.code == bindparam("code"))
+_REDEEM = (
+    update(vouchers)
+    .where(
+        vouchers.c.code == bindparam("the_code"),
+        vouchers.c.status == ISSUED,
+        vouchers.c.ends_at > bindparam("now", type_=Moment),
+    )
+    .values(status="redeemed", redeemed_at=bindparam("now", type_=Moment), redeemed_by=bindparam("who"))
+    .returning(vouchers)
+)
+_REVOKE = (
+    update(vouchers)
+    .where(vouchers.c.code == bindparam("the_code"), vouchers.c.status == ISSUED)
+    .values(status="revoked", reason=bindparam("why"))
+)
+_EXPIRE = (
+    update(vouchers)
+    .where(vouchers.c.status == ISSUED, vouchers.c.ends_at <= bindparam("now", type_=Moment))
+    .values(status="expired")
+)
+
+
+def of(connection: Connection, customer_ids: Sequence[int]) -> dict[int, list[RowMapping]]:
+    """Return every voucher of each customer, whatever became of it, newest last; customers without are left out."""
+    found: dict[int, list[RowMapping]] = {}
+    for row in connection.execute(_OF, {"customer_ids": customer_ids}).mappings():
+        found.setdefault(row["customer_id"], []).append(row)
+    return found
+
+
+def insert(connection: Connection, rows: Sequence[Row]) -> None:
+    """Issue vouchers. A code that exists raises sqlalchemy's IntegrityError."""
+    insert_rows(connection, vouchers, rows)
+
+
+def by_code(connection: Connection, code: str) -> RowMapping | None:
+    """Return the voucher with exactly this code."""
+    return connection.execute(_BY_CODE, {"code": code}).mappings().first()
+
+
+def redeem(connection: Connection, code: str, by: str, now: datetime) -> RowMapping | str:
+    """Use a voucher up, once, in one conditional statement.
+
+    Return its row, or why not: `unknown`, `redeemed`, `revoked` or `expired`.
+    """
+    used = connection.execute(_REDEEM, {"the_code": code, "who": by, "now": now}).mappings().first()
+    if used is not None:
+        return used
+    found = by_code(connection, code)
+    if found is None:
+        return "unknown"
+    return "expired" if found["status"] == "issued" else str(found["status"])
+
+
+def revoke(connection: Connection, code: str, reason: str) -> bool:
+    """Take back a voucher that was not used; False when it was, or is not known."""
+    return connection.execute(_REVOKE, {"the_code": code, "why": reason}).rowcount == 1
+
+
+def expire(connection: Connection, now: datetime) -> int:
+    """Mark the vouchers whose time is over; return how many."""
+    return connection.execute(_EXPIRE, {"now": now}).rowcount
