@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time
+from datetime import date, time
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from bot.engine.encoding import utf16_units
@@ -20,6 +21,9 @@ from bot.errors import FlowError
 _SHRINKING = (160, 80, 40, 20, 10)
 _hidden = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]").sub
 _unprintable = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]").sub
+
+_whole = re.compile(r"-?\d{1,15}", re.ASCII).fullmatch
+_fraction = re.compile(r"-?\d{1,15}\.\d{1,9}", re.ASCII).fullmatch
 
 
 class MessageTooLong(FlowError):
@@ -60,21 +64,21 @@ def _pieces(parts: tuple[Any, ...], values: Mapping[str, Any], speech: Voice, li
         if type(part) is str:
             pieces.append(part)
         elif type(part) is Field:
-            pieces.append(_written(part, values.get(part.name), speech, min(limit, part.limit)))
+            pieces.append(written(part, values.get(part.name), speech, min(limit, part.limit)))
         else:
-            pieces += _pieces(_chosen(part, values.get(part.name), speech), values, speech, limit)
+            pieces += _pieces(chosen(part, values.get(part.name), speech), values, speech, limit)
     return pieces
 
 
-def _written(field: Field, value: Any, speech: Voice, limit: int) -> str:
+def written(field: Field, value: Any, speech: Voice, limit: int) -> str:
     if value is None or value == "":
         return ""
     kind = field.kind
     if kind != "text":
         if kind == "date":
-            return _cleaned(speech.date(value, field.style), limit)
+            return _cleaned(speech.day(value, field.style), limit)
         if kind == "time":
-            return _cleaned(speech.time(value), limit)
+            return _cleaned(speech.clock(value), limit)
         if kind == "list":
             return _lines(value, speech, limit)
         number = as_number(value)
@@ -82,7 +86,9 @@ def _written(field: Field, value: Any, speech: Voice, limit: int) -> str:
             if kind == "points":
                 return speech.points(number)
             return speech.money(number) if kind == "money" else speech.number(number - field.offset)
-    return _cleaned(value, limit) if type(value) is str else _plain(value, speech, limit)
+    if type(value) is str:
+        return _cleaned(value, limit)
+    return _plain(value, speech, limit)
 
 
 def _plain(value: Any, speech: Voice, limit: int) -> str:
@@ -90,11 +96,12 @@ def _plain(value: Any, speech: Voice, limit: int) -> str:
     if isinstance(value, Rendered):
         return str(value)
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
-        return speech.number(value)
+        number = as_number(value)
+        return "" if number is None else speech.number(number)
     if isinstance(value, date):
-        return speech.date(value)
+        return speech.day(value)
     if isinstance(value, time):
-        return speech.time(value)
+        return speech.clock(value)
     if _is_list(value):
         return _lines(value, speech, limit)
     return _cleaned(str(value), limit)
@@ -120,18 +127,19 @@ def _cleaned(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: max(limit - 3, 1)].rstrip() + "..."
 
 
-def _chosen(branch: Branch, value: Any, speech: Voice) -> tuple[Any, ...]:
+def chosen(branch: Branch, value: Any, speech: Voice) -> tuple[Any, ...]:
     """Return the text of the option that a value chooses."""
     options = branch.options
     if branch.kind == "select":
-        return options.get(_word(value)) or options["other"]
-    number = as_number(value)
-    if number is None:
-        return ()
-    exact = options.get(f"={number}")
-    if exact is not None:
-        return exact
-    return options.get(speech.plural(number - branch.offset, branch.kind == "selectordinal")) or options["other"]
+        chosen = options.get(_word(value))
+    else:
+        number = as_number(value)
+        if number is None:
+            return ()
+        chosen = options.get(f"={number}")
+        if chosen is None:
+            chosen = options.get(speech.plural(number - branch.offset, branch.kind == "selectordinal"))
+    return options["other"] if chosen is None else chosen
 
 
 def _word(value: Any) -> str:
@@ -144,22 +152,21 @@ def _word(value: Any) -> str:
 
 
 def as_number(value: Any) -> Number | None:
-    """Return a number, or None for anything that is none (and for infinities, which nobody has points of)."""
+    """Return a number of at most 15 digits before the point, also of text that is one; None for anything else."""
     if isinstance(value, bool):
         return int(value)
-    if isinstance(value, int):
-        return value
     if isinstance(value, str):
         value = _from_digits(value.strip())
-    if isinstance(value, (float, Decimal)):
-        return value if float("-inf") < value < float("inf") else None
-    return value if isinstance(value, int) else None
+    if isinstance(value, int):
+        return value if abs(value) < 10**15 else None
+    if isinstance(value, float):
+        value = Decimal(str(value)) if isfinite(value) else None
+    if not isinstance(value, Decimal) or not value.is_finite() or abs(value) >= 10**15:
+        return None
+    return int(value) if value == int(value) else value
 
 
 def _from_digits(text: str) -> Number | None:
-    if re.fullmatch(r"-?\d{1,18}", text, re.ASCII):
+    if _whole(text):
         return int(text)
-    return Decimal(text) if re.fullmatch(r"-?\d{1,18}\.\d{1,9}", text, re.ASCII) else None
-
-
-__all__ = ["Formats", "MessageTooLong", "Rendered", "as_number", "datetime", "render"]
+    return Decimal(text) if _fraction(text) else None

@@ -35,6 +35,7 @@ BRANCH_KINDS = frozenset({"plural", "selectordinal", "select"})
 _name = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*", re.ASCII).fullmatch
 _plural_selector = re.compile(r"=\d+|zero|one|two|few|many|other").fullmatch
 _position = re.compile(r" at position (\d+)")
+_no_other = re.compile(r"Expected (\w+) sub-message other.*")
 _parser = Parser({"include_indices": True, "maximum_depth": 8})
 
 
@@ -94,11 +95,12 @@ def compile_template(source: str) -> Template:
     """Parse and check a text.
 
     Raises TemplateError for broken syntax, an unknown type or style, an odd variable name, an option
-    that a plural does not have, or fixed words that alone are over 1600 characters.
+    that a plural does not have, braces as plain text, or fixed words that alone are over 1600 characters.
     """
     tree = _parse(source)
     uses: list[Use] = []
     parts = _parts(tree, uses)
+    _refuse_braces(parts, source)
     fixed = sum(utf16_units(part) for part in parts if isinstance(part, str))
     if fixed > TEXT_LIMIT:
         raise TemplateError(f"the text has {fixed} characters; a message may have {TEXT_LIMIT}", TEXT_LIMIT)
@@ -113,8 +115,20 @@ def _parse(source: str) -> list[Any]:
         found = _position.search(message)
         position = int(found[1]) if found else len(source)
         message = _position.sub("", message, count=1).replace('but found "<EOF>"', "but the text ends")
+        message = _no_other.sub(r"\1 needs an option `other`", message)
         raise TemplateError(message[0].lower() + message[1:], min(position, len(source))) from None
     return tree
+
+
+def _refuse_braces(parts: tuple[Part, ...], source: str) -> None:
+    """Find words in quotes that look like a variable: ICU writes `'{name}'` out as it stands, which nobody means."""
+    for part in parts:
+        if isinstance(part, str) and ("{" in part or "}" in part):
+            quote = max(source.find("'{"), 0) or max(source.find("'}"), 0)
+            raise TemplateError("an apostrophe right before a brace makes it plain text; write '' instead of '", quote)
+        if isinstance(part, Branch):
+            for option in part.options.values():
+                _refuse_braces(option, source)
 
 
 def _parts(tree: list[Any], uses: list[Use], offset: int = 0) -> tuple[Part, ...]:

@@ -63,8 +63,9 @@ class Voice:
     __slots__ = ("currency", "language", "locale", "zone")
 
     def __init__(self, language: str, formats: Formats) -> None:
-        self.locale = _locale(language, formats.zone)
-        self.language = self.locale.language
+        locale = _find(language, formats.zone)
+        self.locale = str(locale)
+        self.language = locale.language
         self.currency = formats.currency
         self.zone = ZoneInfo(formats.zone)
 
@@ -87,19 +88,17 @@ class Voice:
         """`450` minor units -> `$4.50`."""
         return _money(self.locale, self.currency, minor)
 
-    def date(self, value: date | datetime | str, style: str | None = None) -> str:
+    def day(self, value: date | datetime | str, style: str | None = None) -> str:
         """`2026-11-29` -> `Nov 29`, `29 nov`; a moment is taken in the shop's zone. No date: as it is."""
         day = self._day(value)
         return _date(self.locale, day, style) if day is not None else str(value)
 
-    def time(self, value: datetime | time | str) -> str:
+    def clock(self, value: datetime | time | str) -> str:
         """`15:05` -> `3:05 PM`, `15:05`; a moment is taken in the shop's zone. No time: as it is."""
-        clock: Any = value
-        if isinstance(value, str):
-            clock = _moment(value) or _clock(value)
-        if isinstance(clock, datetime):
-            clock = _aware(clock).astimezone(self.zone).time()
-        return _time(self.locale, clock.replace(tzinfo=None)) if isinstance(clock, time) else str(value)
+        shown: Any = (_moment(value) or _clock(value)) if isinstance(value, str) else value
+        if isinstance(shown, datetime):
+            shown = _aware(shown).astimezone(self.zone).time()
+        return _time(self.locale, shown.replace(tzinfo=None)) if isinstance(shown, time) else str(value)
 
     def _day(self, value: Any) -> date | None:
         if isinstance(value, str):
@@ -115,13 +114,11 @@ def voice(language: str, formats: Formats) -> Voice:
     return Voice(language, formats)
 
 
-@lru_cache(maxsize=256)
-def _locale(language: str, zone: str) -> Locale:
+def _find(language: str, zone: str) -> Locale:
     """Find the locale: the language as it is spoken where the zone lies, so that a US shop's Spanish has `$4.50`."""
     name = language.replace("-", "_")
     territory = get_global("zone_territories").get(zone)
-    candidates = [name] if "_" in name or not territory else [f"{name}_{territory}", name]
-    for candidate in (*candidates, name.split("_")[0]):
+    for candidate in (f"{name}_{territory}", name, name.split("_")[0]):
         try:
             return Locale.parse(candidate)
         except (UnknownLocaleError, ValueError):
@@ -129,35 +126,40 @@ def _locale(language: str, zone: str) -> Locale:
     return Locale.parse("en")
 
 
+@lru_cache(maxsize=64)
+def _locale(name: str) -> Locale:
+    return Locale.parse(name)
+
+
 @lru_cache(maxsize=8192)
-def _plural(locale: Locale, value: Number) -> str:
-    return str(locale.plural_form(value))
+def _plural(locale: str, value: Number) -> str:
+    return str(_locale(locale).plural_form(value))
 
 
 @lru_cache(maxsize=2048)
-def _ordinal(locale: Locale, value: Number) -> str:
-    return str(locale.ordinal_form(value))
+def _ordinal(locale: str, value: Number) -> str:
+    return str(_locale(locale).ordinal_form(value))
 
 
 @lru_cache(maxsize=8192)
-def _decimal(locale: Locale, value: Number) -> str:
-    return plain(format_decimal(value, locale=locale))
+def _decimal(locale: str, value: Number) -> str:
+    return plain(format_decimal(value, locale=_locale(locale)))
 
 
 @lru_cache(maxsize=8192)
-def _money(locale: Locale, currency: str, minor: Number) -> str:
+def _money(locale: str, currency: str, minor: Number) -> str:
     amount = Decimal(minor).scaleb(-get_currency_precision(currency))
-    return plain(format_currency(amount, currency, locale=locale))
+    return plain(format_currency(amount, currency, locale=_locale(locale)))
 
 
 @lru_cache(maxsize=4096)
-def _date(locale: Locale, day: date, style: str | None) -> str:
-    return fold(plain(format_skeleton(_SKELETONS[style], day, locale=locale)))
+def _date(locale: str, day: date, style: str | None) -> str:
+    return fold(plain(format_skeleton(_SKELETONS[style], day, locale=_locale(locale))))
 
 
 @lru_cache(maxsize=2048)
-def _time(locale: Locale, clock: time) -> str:
-    return fold(plain(format_time(clock, "short", locale=locale)))
+def _time(locale: str, clock: time) -> str:
+    return fold(plain(format_time(clock, "short", locale=_locale(locale))))
 
 
 def _aware(moment: datetime) -> datetime:
