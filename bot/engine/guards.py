@@ -14,6 +14,8 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any, Literal
 
+from bot.engine.variant import variant_of as variant_of  # asked by whoever answers `look("variant", name)`
+
 Operator = Literal["is", "one_of", "at_least", "at_most", "before", "after", "known", "never"]
 FactType = Literal["word", "number", "moment", "date", "flag", "words"]
 
