@@ -12,13 +12,12 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    RowMapping,
     Table,
     bindparam,
     select,
 )
 
-from storage.database import Id, Moment, Row, Words, insert_rows, metadata
+from storage.database import Id, Moment, Row, Words, all_rows, insert_rows, metadata
 
 consent_records = Table(
     "consent_records",
@@ -51,6 +50,6 @@ def insert(connection: Connection, rows: Sequence[Row]) -> None:
     insert_rows(connection, consent_records, rows)
 
 
-def history(connection: Connection, customer_id: int) -> list[RowMapping]:
+def history(connection: Connection, customer_id: int) -> list[Row]:
     """Return a customer's consent records, oldest first."""
-    return list(connection.execute(_HISTORY, {"customer_id": customer_id}).mappings())
+    return all_rows(connection.execute(_HISTORY, {"customer_id": customer_id}))

@@ -11,14 +11,25 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    RowMapping,
     Table,
     bindparam,
     select,
 )
 from sqlalchemy import update as update_of
 
-from storage.database import Document, Id, Moment, Row, Words, among, complete, insert_rows, metadata
+from storage.database import (
+    Document,
+    Id,
+    Moment,
+    Row,
+    Words,
+    all_rows,
+    among,
+    complete,
+    first_row,
+    insert_rows,
+    metadata,
+)
 
 conversations = Table(
     "conversations",
@@ -66,10 +77,10 @@ _LATEST_OF = (
 )
 
 
-def open_of(connection: Connection, customer_ids: Sequence[int]) -> dict[int, list[RowMapping]]:
+def open_of(connection: Connection, customer_ids: Sequence[int]) -> dict[int, list[Row]]:
     """Return the open conversations of each customer, oldest first; customers without one are left out."""
-    found: dict[int, list[RowMapping]] = {}
-    for row in connection.execute(_OPEN_OF, {"customer_ids": customer_ids}).mappings():
+    found: dict[int, list[Row]] = {}
+    for row in all_rows(connection.execute(_OPEN_OF, {"customer_ids": customer_ids})):
         found.setdefault(row["customer_id"], []).append(row)
     return found
 
@@ -89,6 +100,6 @@ def update(connection: Connection, rows: Sequence[Row]) -> None:
         connection.execute(_UPDATE, parameters)
 
 
-def current_of(connection: Connection, customer_id: int) -> RowMapping | None:
+def current_of(connection: Connection, customer_id: int) -> Row | None:
     """Return the conversation a customer is in now."""
-    return connection.execute(_LATEST_OF, {"customer_id": customer_id}).mappings().first()
+    return first_row(connection.execute(_LATEST_OF, {"customer_id": customer_id}))

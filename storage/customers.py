@@ -14,7 +14,6 @@ from sqlalchemy import (
     Date,
     Index,
     Integer,
-    RowMapping,
     Table,
     Update,
     bindparam,
@@ -23,7 +22,19 @@ from sqlalchemy import (
     update,
 )
 
-from storage.database import Document, Id, Moment, Row, Words, among, complete, for_both, metadata
+from storage.database import (
+    Document,
+    Id,
+    Moment,
+    Row,
+    Words,
+    all_rows,
+    among,
+    complete,
+    first_row,
+    for_both,
+    metadata,
+)
 
 customers = Table(
     "customers",
@@ -71,24 +82,24 @@ _LOCK_PHONES = _BY_PHONES.order_by(customers.c.id).with_for_update()
 _LOCK_IDS = _BY_IDS.order_by(customers.c.id).with_for_update()
 _BY_PHONE = select(customers).where(customers.c.phone == bindparam("phone"))
 _BY_ID = select(customers).where(customers.c.id == bindparam("id"))
-_BY_REFERRAL_CODE = select(customers).where(customers.c.referral_code == bindparam("code"))
+_BY_REFERRAL_CODE = select(customers.c.id).where(customers.c.referral_code == bindparam("code"))
 _COUNT = select(func.count()).select_from(customers)
 _INSERT = for_both(lambda insert: insert(customers).on_conflict_do_nothing(index_elements=["phone"]))
 
 
-def lock_by_phone(connection: Connection, phones: Sequence[str]) -> dict[str, RowMapping]:
+def lock_by_phone(connection: Connection, phones: Sequence[str]) -> dict[str, Row]:
     """Lock the customers with these numbers until the transaction ends; unknown numbers are left out.
 
     PostgreSQL locks in the order of ids, so that two batches never wait for each other in a ring.
     In SQLite the transaction of `writing` is the lock.
     """
-    found = connection.execute(_LOCK_PHONES, {"phones": phones})
-    return {row["phone"]: row for row in found.mappings()}
+    found = all_rows(connection.execute(_LOCK_PHONES, {"phones": phones}))
+    return {row["phone"]: row for row in found}
 
 
-def lock_by_id(connection: Connection, ids: Sequence[int]) -> dict[int, RowMapping]:
+def lock_by_id(connection: Connection, ids: Sequence[int]) -> dict[int, Row]:
     """Lock these customers until the transaction ends; unknown ids are left out."""
-    return {row["id"]: row for row in connection.execute(_LOCK_IDS, {"ids": ids}).mappings()}
+    return {row["id"]: row for row in all_rows(connection.execute(_LOCK_IDS, {"ids": ids}))}
 
 
 def insert_missing(connection: Connection, rows: Sequence[Row]) -> None:
@@ -117,24 +128,24 @@ def change(connection: Connection, changes: Sequence[tuple[int, Row]]) -> None:
         connection.execute(_update_of(columns), parameters_of_all)
 
 
-def by_phone(connection: Connection, phone: str) -> RowMapping | None:
+def by_phone(connection: Connection, phone: str) -> Row | None:
     """Return the customer with this number."""
-    return connection.execute(_BY_PHONE, {"phone": phone}).mappings().first()
+    return first_row(connection.execute(_BY_PHONE, {"phone": phone}))
 
 
-def by_id(connection: Connection, identifier: int) -> RowMapping | None:
+def by_id(connection: Connection, identifier: int) -> Row | None:
     """Return one customer."""
-    return connection.execute(_BY_ID, {"id": identifier}).mappings().first()
+    return first_row(connection.execute(_BY_ID, {"id": identifier}))
 
 
-def by_ids(connection: Connection, ids: Sequence[int]) -> dict[int, RowMapping]:
+def by_ids(connection: Connection, ids: Sequence[int]) -> dict[int, Row]:
     """Return customers without locking them."""
-    return {row["id"]: row for row in connection.execute(_BY_IDS, {"ids": ids}).mappings()}
+    return {row["id"]: row for row in all_rows(connection.execute(_BY_IDS, {"ids": ids}))}
 
 
-def by_referral_code(connection: Connection, code: str) -> RowMapping | None:
-    """Return the customer who gives this code to friends."""
-    return connection.execute(_BY_REFERRAL_CODE, {"code": code}).mappings().first()
+def by_referral_code(connection: Connection, code: str) -> int | None:
+    """Return the id of the customer who gives this code to friends."""
+    return connection.execute(_BY_REFERRAL_CODE, {"code": code}).scalar()
 
 
 def count(connection: Connection) -> int:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     ARRAY,
@@ -27,6 +27,7 @@ from sqlalchemy import (
     Insert,
     Integer,
     MetaData,
+    Result,
     Table,
     Text,
     bindparam,
@@ -226,6 +227,16 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
     """Insert the rows in one call to the driver."""
     if rows:
         connection.execute(_insert(table), complete(table, rows))
+
+
+def all_rows(result: Result[Any]) -> list[Row]:
+    """Return what a query found as mappings by column name."""
+    return cast("list[Row]", result.mappings().all())
+
+
+def first_row(result: Result[Any]) -> Row | None:
+    """Return the first row a query found, None when there is none."""
+    return cast("Row | None", result.mappings().first())
 
 
 def for_both(build: Callable[[Callable[[Table], Any]], Any]) -> dict[str, Any]:

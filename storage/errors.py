@@ -17,6 +17,10 @@ class Stale(StorageError):
     """Somebody else changed these rows since they were read."""
 
 
+class KnownKey(Stale):
+    """There is a ledger entry with this key already."""
+
+
 class NotEnoughPoints(StorageError):
     """The customer has fewer points than this would burn."""
 

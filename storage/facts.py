@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, ForeignKey, Index, RowMapping, Table, bindparam, func, select, update
+from sqlalchemy import Column, Connection, ForeignKey, Index, Table, bindparam, func, select, update
 
-from storage.database import Document, Id, Moment, Row, Words, complete, for_both, metadata
+from storage.database import Document, Id, Moment, Row, Words, all_rows, complete, for_both, metadata
 
 facts = Table(
     "facts",
@@ -37,13 +37,10 @@ _DUE = (
     .limit(bindparam("count"))
     .with_for_update(skip_locked=True)
 )
-_TAKE_DUE = (
-    update(facts)
-    .where(facts.c.id.in_(_DUE))
-    .values(handled_at=bindparam("now", type_=Moment))
-    .returning(facts)
-)
+_TAKE_DUE = update(facts).where(facts.c.id.in_(_DUE)).values(handled_at=bindparam("now", type_=Moment)).returning(facts)
 _NEXT_DUE = select(func.min(facts.c.due_at)).where(facts.c.handled_at.is_(None))
+
+_PUT_OFF = update(facts).where(facts.c.id == bindparam("the_id")).values(due_at=bindparam("later", type_=Moment))
 
 
 def insert(connection: Connection, rows: Sequence[Row]) -> None:
@@ -53,12 +50,29 @@ def insert(connection: Connection, rows: Sequence[Row]) -> None:
         connection.execute(_INSERT[connection.dialect.name], complete(facts, timed))
 
 
-def take_due(connection: Connection, now: datetime, limit: int) -> list[RowMapping]:
+def take_due(connection: Connection, now: datetime, limit: int) -> list[Row]:
     """Mark facts that are due as handled and return them, the earliest first; others skip them meanwhile."""
-    taken = connection.execute(_TAKE_DUE, {"now": now, "count": limit}).mappings()
+    taken = all_rows(connection.execute(_TAKE_DUE, {"now": now, "count": limit}))
     return sorted(taken, key=lambda row: (row["due_at"], row["id"]))
 
 
 def next_due(connection: Connection) -> datetime | None:
     """Return when the next fact is due."""
     return connection.execute(_NEXT_DUE).scalar()
+
+
+def put_off(connection: Connection, identifier: int, due_at: datetime) -> None:
+    """Let a fact that made trouble wait until later."""
+    connection.execute(_PUT_OFF, {"the_id": identifier, "later": due_at})
+
+
+_PUT_OFF = (
+    update(facts)
+    .where(facts.c.id == bindparam("the_id"))
+    .values(due_at=bindparam("later", type_=Moment), handled_at=None)
+)
+
+
+def put_off(connection: Connection, identifier: int, until: datetime) -> None:
+    """Let a fact whose turn could not be taken come again later."""
+    connection.execute(_PUT_OFF, {"the_id": identifier, "later": until})

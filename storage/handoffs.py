@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Index, RowMapping, Table, bindparam, select, update
+from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Index, Table, bindparam, select, update
 
-from storage.database import Id, Moment, Row, Words, complete, for_both, metadata
+from storage.database import Id, Moment, Row, Words, all_rows, complete, for_both, metadata
 
 handoffs = Table(
     "handoffs",
@@ -38,9 +38,9 @@ def insert(connection: Connection, rows: Sequence[Row]) -> None:
         connection.execute(_INSERT[connection.dialect.name], complete(handoffs, rows))
 
 
-def waiting(connection: Connection) -> list[RowMapping]:
+def waiting(connection: Connection) -> list[Row]:
     """Return the handoffs nobody has closed, the longest wait first."""
-    return list(connection.execute(_WAITING).mappings())
+    return all_rows(connection.execute(_WAITING))
 
 
 def close(connection: Connection, identifier: int, by: str, at: datetime) -> bool:

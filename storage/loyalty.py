@@ -14,7 +14,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    RowMapping,
     Table,
     bindparam,
     func,
@@ -23,8 +22,21 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from storage.database import Document, Id, Moment, Row, Words, among, complete, for_both, insert_rows, metadata
-from storage.errors import Stale, meaning_of
+from storage.database import (
+    Document,
+    Id,
+    Moment,
+    Row,
+    Words,
+    all_rows,
+    among,
+    complete,
+    first_row,
+    for_both,
+    insert_rows,
+    metadata,
+)
+from storage.errors import KnownKey, Stale, meaning_of
 
 ledger = Table(
     "ledger",
@@ -106,6 +118,11 @@ _USE = (
     .where(lots.c.entry_id == bindparam("the_id"), lots.c.remaining == bindparam("old", type_=Integer))
     .values(remaining=bindparam("new", type_=Integer))
 )
+_REFILL = (
+    update(lots)
+    .where(lots.c.entry_id == bindparam("the_id"))
+    .values(remaining=lots.c.remaining + bindparam("count", type_=Integer))
+)
 _INSERT_ENTRY = for_both(lambda insert: insert(ledger).on_conflict_do_nothing(index_elements=["key"]))
 _KEYS = select(ledger.c.key, ledger.c.id).where(among(ledger.c.key, "keys"))
 _ENTRIES_OF = select(ledger).where(ledger.c.customer_id == bindparam("customer_id")).order_by(ledger.c.id)
@@ -118,12 +135,14 @@ _QUALIFYING = (
 _NO_LIMIT = 1 << 62
 _wanted = bindparam("wanted", type_=BigInteger)
 _TAKE_STOCK = for_both(
-    lambda insert: insert(stock)
-    .values(reward=bindparam("the_reward"), taken=_wanted)
-    .on_conflict_do_update(
-        index_elements=["reward"],
-        set_={"taken": stock.c.taken + _wanted},
-        where=stock.c.taken + _wanted <= bindparam("most", type_=BigInteger),
+    lambda insert: (
+        insert(stock)
+        .values(reward=bindparam("the_reward"), taken=_wanted)
+        .on_conflict_do_update(
+            index_elements=["reward"],
+            set_={"taken": stock.c.taken + _wanted},
+            where=stock.c.taken + _wanted <= bindparam("most", type_=BigInteger),
+        )
     )
 )
 _GIVE_STOCK = (
@@ -141,22 +160,27 @@ def lots_of(connection: Connection, customer_ids: Sequence[int]) -> dict[int, li
     return found
 
 
-def insert_entries(connection: Connection, rows: Sequence[Row]) -> set[str]:
-    """Append ledger entries; the balances follow. Return the keys that are new: a known key changes nothing.
+def insert_entries(connection: Connection, rows: Sequence[Row]) -> None:
+    """Append ledger entries; the balances follow by a trigger.
 
-    Raises NotEnoughPoints when a burn would make a balance negative; the transaction must then be rolled back.
+    Raises KnownKey when a key is there already and NotEnoughPoints when a burn would make a balance
+    negative. The transaction must then be rolled back.
     """
     if not rows:
-        return set()
+        return
     try:
         result = connection.execute(_INSERT_ENTRY[connection.dialect.name], complete(ledger, rows))
     except IntegrityError as error:
         raise meaning_of(error) from error
-    if result.rowcount == len(rows):
-        return {row["key"] for row in rows}
-    mine = {row["id"] for row in rows}
-    known = connection.execute(_KEYS, {"keys": [row["key"] for row in rows]})
-    return {key for key, identifier in known if identifier in mine}
+    if result.rowcount != len(rows):
+        mine = {row["id"] for row in rows}
+        known = connection.execute(_KEYS, {"keys": [row["key"] for row in rows]})
+        raise KnownKey(", ".join(sorted(row.key for row in known if row.id not in mine)))
+
+
+def known_keys(connection: Connection, keys: Sequence[str]) -> set[str]:
+    """Return which of these idempotency keys are used."""
+    return {row.key for row in connection.execute(_KEYS, {"keys": keys})}
 
 
 def insert_lots(connection: Connection, rows: Sequence[Row]) -> None:
@@ -176,19 +200,28 @@ def use_lots(connection: Connection, uses: Sequence[tuple[int, int, int]]) -> No
         raise Stale("lots")
 
 
-def expired_lots(connection: Connection, now: datetime, limit: int) -> list[RowMapping]:
+def refill_lot(connection: Connection, entry_id: int, count: int) -> None:
+    """Put points back into the lot they were spent from, so that they expire as before.
+
+    Raises Stale when there is no such lot; the transaction must then be rolled back.
+    """
+    if connection.execute(_REFILL, {"the_id": entry_id, "count": count}).rowcount != 1:
+        raise Stale(f"lot {entry_id}")
+
+
+def expired_lots(connection: Connection, now: datetime, limit: int) -> list[Row]:
     """Return lots whose time is over and that still hold points, the earliest first."""
-    return list(connection.execute(_EXPIRED, {"now": now, "count": limit}).mappings())
+    return all_rows(connection.execute(_EXPIRED, {"now": now, "count": limit}))
 
 
-def entries_of(connection: Connection, customer_id: int) -> list[RowMapping]:
+def entries_of(connection: Connection, customer_id: int) -> list[Row]:
     """Return a customer's ledger, oldest first."""
-    return list(connection.execute(_ENTRIES_OF, {"customer_id": customer_id}).mappings())
+    return all_rows(connection.execute(_ENTRIES_OF, {"customer_id": customer_id}))
 
 
-def by_key(connection: Connection, key: str) -> RowMapping | None:
+def by_key(connection: Connection, key: str) -> Row | None:
     """Return the entry with this idempotency key."""
-    return connection.execute(_BY_KEY, {"key": key}).mappings().first()
+    return first_row(connection.execute(_BY_KEY, {"key": key}))
 
 
 def qualifying_since(connection: Connection, customer_ids: Sequence[int], since: datetime) -> dict[int, int]:
@@ -214,3 +247,15 @@ def take_stock(connection: Connection, reward: str, count: int, limit: int | Non
 def stock_taken(connection: Connection) -> dict[str, int]:
     """Return how many of each reward are out."""
     return {row.reward: row.taken for row in connection.execute(select(stock.c.reward, stock.c.taken))}
+
+
+_REFILL = (
+    update(lots)
+    .where(lots.c.entry_id == bindparam("the_id"))
+    .values(remaining=lots.c.remaining + bindparam("more", type_=Integer))
+)
+
+
+def refill_lot(connection: Connection, entry_id: int, count: int) -> bool:
+    """Put `count` points back into the lot they were taken from; False when there is no such lot."""
+    return connection.execute(_REFILL, {"the_id": entry_id, "more": count}).rowcount == 1

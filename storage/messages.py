@@ -15,7 +15,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    RowMapping,
     Table,
     bindparam,
     func,
@@ -24,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from storage.database import Document, Id, Moment, Row, Words, among, insert_rows, metadata
+from storage.database import Document, Id, Moment, Row, Words, all_rows, among, first_row, insert_rows, metadata
 from storage.ids import next_id
 
 messages = Table(
@@ -121,7 +120,7 @@ class Answer(NamedTuple):
 
     message_id: int
     state: str
-    replies: list[RowMapping]
+    replies: list[Row]
 
 
 _INBOUND = select(messages.c.sid, messages.c.id, messages.c.state).where(
@@ -168,25 +167,25 @@ def replies_to(connection: Connection, sids: Sequence[str]) -> dict[str, Answer]
     inbound = connection.execute(_INBOUND, {"sids": sids}).all()
     found = {row.id: Answer(row.id, row.state, []) for row in inbound}
     if found:
-        for reply in connection.execute(_REPLIES, {"ids": list(found)}).mappings():
+        for reply in all_rows(connection.execute(_REPLIES, {"ids": list(found)})):
             found[reply["in_reply_to"]].replies.append(reply)
     return {row.sid: found[row.id] for row in inbound}
 
 
-def by_sid(connection: Connection, sid: str) -> RowMapping | None:
+def by_sid(connection: Connection, sid: str) -> Row | None:
     """Return the message the carrier calls by this sid."""
-    return connection.execute(_BY_SID, {"sid": sid}).mappings().first()
+    return first_row(connection.execute(_BY_SID, {"sid": sid}))
 
 
-def by_id(connection: Connection, identifier: int) -> RowMapping | None:
+def by_id(connection: Connection, identifier: int) -> Row | None:
     """Return one message."""
-    return connection.execute(_BY_ID, {"id": identifier}).mappings().first()
+    return first_row(connection.execute(_BY_ID, {"id": identifier}))
 
 
-def history(connection: Connection, customer_id: int, limit: int, before: int | None = None) -> list[RowMapping]:
+def history(connection: Connection, customer_id: int, limit: int, before: int | None = None) -> list[Row]:
     """Return a customer's newest messages older than the id `before`, newest first."""
     parameters = {"customer_id": customer_id, "before": before or (1 << 63) - 1, "count": limit}
-    return list(connection.execute(_HISTORY, parameters).mappings())
+    return all_rows(connection.execute(_HISTORY, parameters))
 
 
 def count_of(connection: Connection, customer_id: int) -> int:
@@ -274,6 +273,7 @@ def move_forward(connection: Connection, updates: Sequence[Row]) -> list[Moved]:
     `error_code` and `raw`. All are kept in `status_log`. One whose message is not known yet waits there
     for `catch_up`. A state never goes back, the first error code stays, a sid is learnt once.
     """
+    updates = [{**update_, "error_code": _code(update_.get("error_code"))} for update_ in updates]
     ids = _known_ids(connection, updates)
     insert_rows(
         connection,
@@ -290,11 +290,15 @@ def move_forward(connection: Connection, updates: Sequence[Row]) -> list[Moved]:
     return _move(connection, [(i, update_) for i, update_ in zip(ids, updates, strict=True) if i is not None])
 
 
+def _code(error_code: str | int | None) -> str | None:
+    return str(error_code) if error_code else None
+
+
 def catch_up(connection: Connection, sids: dict[str, int]) -> list[Moved]:
     """Apply what was reported of these sids before we knew whose they are: `{sid: message id}`."""
     if not sids:
         return []
-    early = connection.execute(_EARLY, {"sids": list(sids)}).mappings()
+    early = all_rows(connection.execute(_EARLY, {"sids": list(sids)}))
     return _move(connection, [(sids[row["sid"]], dict(row)) for row in early])
 
 
@@ -318,7 +322,7 @@ def _move(connection: Connection, updates: Sequence[tuple[int, Row]]) -> list[Mo
     ids = sorted({message_id for message_id, _ in updates})
     if not ids:
         return []
-    before = {row["id"]: row for row in connection.execute(_MOVABLE_BY_IDS, {"ids": ids}).mappings()}
+    before = {row["id"]: row for row in all_rows(connection.execute(_MOVABLE_BY_IDS, {"ids": ids}))}
     after: dict[int, dict[str, Any]] = {identifier: dict(row) for identifier, row in before.items()}
     touched = set()
     for message_id, update_ in updates:

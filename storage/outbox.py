@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Literal
 
-from sqlalchemy import Connection, RowMapping, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
-from storage.database import Moment, Row, among
+from storage.database import Moment, Row, all_rows, among
 from storage.messages import MARKETING, QUEUED, SENDING, Moved, catch_up, messages
 
 _DUE = (
@@ -72,12 +71,12 @@ _MARKETING_SENT = (
 _NEXT_DUE = select(func.min(messages.c.send_after)).where(messages.c.state == QUEUED)
 
 
-def claim(connection: Connection, now: datetime, limit: int, lease: timedelta) -> list[RowMapping]:
+def claim(connection: Connection, now: datetime, limit: int, lease: timedelta) -> list[Row]:
     """Take queued messages that are due, the oldest first: they become `sending` until `now + lease`.
 
     Others skip them. Whoever dies with them in hand leaves them to `stale`.
     """
-    claimed = connection.execute(_CLAIM, {"now": now, "count": limit, "until": now + lease}).mappings()
+    claimed = all_rows(connection.execute(_CLAIM, {"now": now, "count": limit, "until": now + lease}))
     return sorted(claimed, key=lambda row: (row["send_after"], row["id"]))
 
 
@@ -102,18 +101,22 @@ def put_back(connection: Connection, identifier: int, send_after: datetime) -> b
 def finish(
     connection: Connection,
     identifier: int,
-    state: Literal["failed", "suppressed", "unknown", "dead"],
+    state: str,
     reason: str | None = None,
-    error_code: str | None = None,
+    error_code: str | int | None = None,
 ) -> bool:
-    """End a message that was not sent; False when it is neither queued nor in hand. The first error code stays."""
-    values = {"the_id": identifier, "new_state": state, "why": reason, "code": error_code}
+    """End a message that was not sent as `failed`, `suppressed`, `unknown` or `dead`.
+
+    False when it is neither queued nor in hand. The first error code stays.
+    """
+    code = None if error_code is None else str(error_code)
+    values = {"the_id": identifier, "new_state": state, "why": reason, "code": code}
     return connection.execute(_FINISH, values).rowcount == 1
 
 
-def stale(connection: Connection, now: datetime) -> list[RowMapping]:
+def stale(connection: Connection, now: datetime) -> list[Row]:
     """Mark messages whose lease is over as `unknown` and return them: perhaps sent, to be looked up."""
-    found = connection.execute(_STALE, {"now": now}).mappings()
+    found = all_rows(connection.execute(_STALE, {"now": now}))
     return sorted(found, key=lambda row: int(row["id"]))
 
 

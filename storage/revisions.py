@@ -8,7 +8,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Connection,
-    RowMapping,
     Table,
     UniqueConstraint,
     bindparam,
@@ -17,7 +16,7 @@ from sqlalchemy import (
     update,
 )
 
-from storage.database import Id, Moment, Row, Words, insert_rows, metadata
+from storage.database import Id, Moment, Row, Words, all_rows, first_row, insert_rows, metadata
 
 flow_revisions = Table(
     "flow_revisions",
@@ -70,11 +69,11 @@ def publish(connection: Connection, rows: Sequence[Row]) -> dict[str, int]:
     return ids
 
 
-def latest(connection: Connection) -> dict[str, RowMapping]:
+def latest(connection: Connection) -> dict[str, Row]:
     """Return the revision in force for each name."""
-    return {row["name"]: row for row in connection.execute(_LATEST).mappings()}
+    return {row["name"]: row for row in all_rows(connection.execute(_LATEST))}
 
 
-def by_id(connection: Connection, identifier: int) -> RowMapping | None:
+def by_id(connection: Connection, identifier: int) -> Row | None:
     """Return one revision."""
-    return connection.execute(_BY_ID, {"id": identifier}).mappings().first()
+    return first_row(connection.execute(_BY_ID, {"id": identifier}))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from datetime import datetime
 
-from sqlalchemy import Column, Connection, ForeignKey, Table
+from sqlalchemy import Column, Connection, ForeignKey, Table, bindparam, select
 
-from storage.database import Id, Moment, Row, Words, for_both, metadata
+from storage.database import Id, Moment, Row, Words, among, for_both, metadata
 
 starts = Table(
     "starts",
@@ -19,21 +19,46 @@ starts = Table(
 )
 
 
-class Start(NamedTuple):
-    """One start of a flow."""
-
-    flow: str
-    customer_id: int
-    occasion: str
+_INSERT = for_both(lambda insert: insert(starts).on_conflict_do_nothing().returning(starts.c.customer_id))
 
 
-_KEY = (starts.c.flow, starts.c.customer_id, starts.c.occasion)
-_INSERT = for_both(lambda insert: insert(starts).on_conflict_do_nothing().returning(*_KEY))
+_RECENT = (
+    select(starts.c.customer_id)
+    .where(
+        starts.c.flow == bindparam("flow"),
+        among(starts.c.customer_id, "customer_ids"),
+        starts.c.at > bindparam("since", type_=Moment),
+    )
+    .distinct()
+)
 
 
-def insert_missing(connection: Connection, rows: Sequence[Row]) -> list[Start]:
-    """Note starts (flow, customer_id, occasion, at) and return those that had not been noted before."""
+def insert_missing(connection: Connection, rows: Sequence[Row]) -> list[int]:
+    """Note starts (flow, customer_id, occasion, at); return the customers whose start was not noted before."""
     if not rows:
         return []
     new = connection.execute(_INSERT[connection.dialect.name], [dict(row) for row in rows])
-    return [Start(*row) for row in new]
+    return [row.customer_id for row in new]
+
+
+def recent(connection: Connection, flow: str, customer_ids: Sequence[int], since: datetime) -> set[int]:
+    """Return which of these customers were started in this flow after `since`."""
+    parameters = {"flow": flow, "customer_ids": customer_ids, "since": since}
+    return set(connection.execute(_RECENT, parameters).scalars())
+
+
+_RECENT = (
+    select(starts.c.customer_id)
+    .where(
+        starts.c.flow == bindparam("the_flow"),
+        among(starts.c.customer_id, "customer_ids"),
+        starts.c.at > bindparam("since", type_=Moment),
+    )
+    .distinct()
+)
+
+
+def recent(connection: Connection, flow: str, customer_ids: Sequence[int], since: datetime) -> frozenset[int]:
+    """Return those of the customers for whom the flow was started after `since`."""
+    parameters = {"the_flow": flow, "customer_ids": list(customer_ids), "since": since}
+    return frozenset(connection.execute(_RECENT, parameters).scalars())

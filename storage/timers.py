@@ -13,16 +13,16 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    RowMapping,
     Table,
     UniqueConstraint,
     bindparam,
     delete,
     func,
     select,
+    update,
 )
 
-from storage.database import Document, Id, Moment, Row, Words, complete, for_both, metadata
+from storage.database import Document, Id, Moment, Row, Words, all_rows, complete, for_both, metadata
 
 timers = Table(
     "timers",
@@ -57,6 +57,8 @@ _CANCEL_ALL = delete(timers).where(timers.c.customer_id == bindparam("customer_i
 _CANCEL_ONE = _CANCEL_ALL.where(timers.c.scope == bindparam("scope"))
 _OF = select(timers).where(timers.c.customer_id == bindparam("customer_id")).order_by(timers.c.due_at, timers.c.id)
 
+_PUT_OFF = update(timers).where(timers.c.id == bindparam("the_id")).values(due_at=bindparam("later", type_=Moment))
+
 
 def insert(connection: Connection, rows: Sequence[Row]) -> None:
     """Set timers; one that is already set stays as it is."""
@@ -64,12 +66,12 @@ def insert(connection: Connection, rows: Sequence[Row]) -> None:
         connection.execute(_INSERT[connection.dialect.name], complete(timers, rows))
 
 
-def take_due(connection: Connection, now: datetime, limit: int) -> list[RowMapping]:
+def take_due(connection: Connection, now: datetime, limit: int) -> list[Row]:
     """Remove and return timers that are due, the earliest first.
 
     They are gone when the transaction commits and back when it rolls back; others skip them meanwhile.
     """
-    taken = connection.execute(_TAKE_DUE, {"now": now, "count": limit}).mappings()
+    taken = all_rows(connection.execute(_TAKE_DUE, {"now": now, "count": limit}))
     return sorted(taken, key=lambda row: (row["due_at"], row["id"]))
 
 
@@ -85,6 +87,19 @@ def cancel(connection: Connection, customer_id: int, scope: str | None = None) -
     return connection.execute(_CANCEL_ONE, {"customer_id": customer_id, "scope": scope}).rowcount
 
 
-def of(connection: Connection, customer_id: int) -> list[RowMapping]:
+def of(connection: Connection, customer_id: int) -> list[Row]:
     """Return a customer's timers, the earliest first."""
-    return list(connection.execute(_OF, {"customer_id": customer_id}).mappings())
+    return all_rows(connection.execute(_OF, {"customer_id": customer_id}))
+
+
+def put_off(connection: Connection, identifier: int, due_at: datetime) -> None:
+    """Let a timer that made trouble wait until later."""
+    connection.execute(_PUT_OFF, {"the_id": identifier, "later": due_at})
+
+
+_PUT_OFF = update(timers).where(timers.c.id == bindparam("the_id")).values(due_at=bindparam("later", type_=Moment))
+
+
+def put_off(connection: Connection, identifier: int, until: datetime) -> None:
+    """Let a timer whose turn could not be taken come again later."""
+    connection.execute(_PUT_OFF, {"the_id": identifier, "later": until})

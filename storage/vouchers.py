@@ -13,7 +13,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    RowMapping,
     Table,
     bindparam,
     literal_column,
@@ -21,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from storage.database import Id, Moment, Row, Words, among, insert_rows, metadata
+from storage.database import Id, Moment, Row, Words, all_rows, among, first_row, insert_rows, metadata
 
 vouchers = Table(
     "vouchers",
@@ -75,10 +74,10 @@ _EXPIRE = (
 )
 
 
-def of(connection: Connection, customer_ids: Sequence[int]) -> dict[int, list[RowMapping]]:
+def of(connection: Connection, customer_ids: Sequence[int]) -> dict[int, list[Row]]:
     """Return every voucher of each customer, whatever became of it, newest last; customers without are left out."""
-    found: dict[int, list[RowMapping]] = {}
-    for row in connection.execute(_OF, {"customer_ids": customer_ids}).mappings():
+    found: dict[int, list[Row]] = {}
+    for row in all_rows(connection.execute(_OF, {"customer_ids": customer_ids})):
         found.setdefault(row["customer_id"], []).append(row)
     return found
 
@@ -88,17 +87,17 @@ def insert(connection: Connection, rows: Sequence[Row]) -> None:
     insert_rows(connection, vouchers, rows)
 
 
-def by_code(connection: Connection, code: str) -> RowMapping | None:
+def by_code(connection: Connection, code: str) -> Row | None:
     """Return the voucher with exactly this code."""
-    return connection.execute(_BY_CODE, {"code": code}).mappings().first()
+    return first_row(connection.execute(_BY_CODE, {"code": code}))
 
 
-def redeem(connection: Connection, code: str, by: str, now: datetime) -> RowMapping | str:
+def redeem(connection: Connection, code: str, by: str, now: datetime) -> Row | str:
     """Use a voucher up, once, in one conditional statement.
 
     Return its row, or why not: `unknown`, `redeemed`, `revoked` or `expired`.
     """
-    used = connection.execute(_REDEEM, {"the_code": code, "who": by, "now": now}).mappings().first()
+    used = first_row(connection.execute(_REDEEM, {"the_code": code, "who": by, "now": now}))
     if used is not None:
         return used
     found = by_code(connection, code)
