@@ -39,7 +39,12 @@ class Scalar:
     place: Place  #: of the content: after an opening quote; a block text's first line
     text: str
     value: Plain
-    literal: bool = False  #: a `|` block, whose lines are the file's lines
+    lines: tuple[tuple[int, Place], ...] = ()  #: of a text over several lines: (offset in `text`, where it stands)
+
+    @property
+    def starts(self) -> tuple[tuple[int, Place], ...]:
+        """Return where each of its lines begins, at least one."""
+        return self.lines or ((0, self.place),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,20 +201,38 @@ class _Builder:
             self.complain("yaml-key", message, node.place)
 
     def _scalar(self, event: Any) -> Scalar:
-        place, style = self._place(event), event.style
+        place, style, text = self._place(event), event.style, event.value
+        first = event.start_mark.line
         if style in ("|", ">"):
-            return Scalar(self._block_place(event), event.value, event.value, literal=style == "|")
-        if style in ("'", '"'):
-            return Scalar(Place(self.file, place.line, place.column + 1), event.value, event.value)
-        return Scalar(place, event.value, resolve(event.value))
+            lines = self._line_starts(text, first + 1, event.end_mark.line)
+            return Scalar(lines[0][1] if lines else place, text, text, lines)
+        quoted = style in ("'", '"')
+        if quoted:
+            place = Place(self.file, place.line, place.column + 1)
+        last = event.end_mark.line
+        lines = self._line_starts(text, first, last, place.column - 1) if last > first else ()
+        return Scalar(place, text, text if quoted else resolve(text), lines)
 
-    def _block_place(self, event: Any) -> Place:
-        """Return where a block text's first line begins: the line after the | and its indentation."""
+    def _line_starts(self, text: str, first: int, last: int, opening: int = 0) -> tuple[tuple[int, Place], ...]:
+        """Find the file's lines `first` to `last` (from 0) again in what YAML made of them.
+
+        `opening` is the column (from 0) where the words begin on the first line.
+        """
         if self._lines is None:
             self._lines = self.text.split("\n")
-        line = event.start_mark.line + 1
-        content = self._lines[line] if line < len(self._lines) else ""
-        return Place(self.file, line + 1, len(content) - len(content.lstrip(" ")) + 1)
+        found: list[tuple[int, Place]] = []
+        cursor = 0
+        for number in range(first, min(last + 1, len(self._lines))):
+            line = self._lines[number]
+            content = line.strip()
+            if number == first and opening:  # before the words stand the key and a quote
+                content = content[opening - (len(line) - len(line.lstrip())) :]
+            offset = text.find(content, cursor) if content else -1
+            if offset >= 0:
+                column = line.find(content, opening if number == first else 0) + 1
+                found.append((offset, Place(self.file, number + 1, column)))
+                cursor = offset + len(content)
+        return tuple(found)
 
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
