@@ -71,8 +71,3 @@ _PUT_OFF = (
     .where(facts.c.id == bindparam("the_id"))
     .values(due_at=bindparam("later", type_=Moment), handled_at=None)
 )
-
-
-def put_off(connection: Connection, identifier: int, until: datetime) -> None:
-    """Let a fact whose turn could not be taken come again later."""
-    connection.execute(_PUT_OFF, {"the_id": identifier, "later": until})

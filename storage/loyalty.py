@@ -254,8 +254,3 @@ _REFILL = (
     .where(lots.c.entry_id == bindparam("the_id"))
     .values(remaining=lots.c.remaining + bindparam("more", type_=Integer))
 )
-
-
-def refill_lot(connection: Connection, entry_id: int, count: int) -> bool:
-    """Put `count` points back into the lot they were taken from; False when there is no such lot."""
-    return connection.execute(_REFILL, {"the_id": entry_id, "more": count}).rowcount == 1

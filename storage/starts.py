@@ -56,9 +56,3 @@ _RECENT = (
     )
     .distinct()
 )
-
-
-def recent(connection: Connection, flow: str, customer_ids: Sequence[int], since: datetime) -> frozenset[int]:
-    """Return those of the customers for whom the flow was started after `since`."""
-    parameters = {"the_flow": flow, "customer_ids": list(customer_ids), "since": since}
-    return frozenset(connection.execute(_RECENT, parameters).scalars())

@@ -98,8 +98,3 @@ def put_off(connection: Connection, identifier: int, due_at: datetime) -> None:
 
 
 _PUT_OFF = update(timers).where(timers.c.id == bindparam("the_id")).values(due_at=bindparam("later", type_=Moment))
-
-
-def put_off(connection: Connection, identifier: int, until: datetime) -> None:
-    """Let a timer whose turn could not be taken come again later."""
-    connection.execute(_PUT_OFF, {"the_id": identifier, "later": until})
