@@ -64,10 +64,3 @@ def next_due(connection: Connection) -> datetime | None:
 def put_off(connection: Connection, identifier: int, due_at: datetime) -> None:
     """Let a fact that made trouble wait until later."""
     connection.execute(_PUT_OFF, {"the_id": identifier, "later": due_at})
-
-
-_PUT_OFF = (
-    update(facts)
-    .where(facts.c.id == bindparam("the_id"))
-    .values(due_at=bindparam("later", type_=Moment), handled_at=None)
-)

@@ -247,10 +247,3 @@ def take_stock(connection: Connection, reward: str, count: int, limit: int | Non
 def stock_taken(connection: Connection) -> dict[str, int]:
     """Return how many of each reward are out."""
     return {row.reward: row.taken for row in connection.execute(select(stock.c.reward, stock.c.taken))}
-
-
-_REFILL = (
-    update(lots)
-    .where(lots.c.entry_id == bindparam("the_id"))
-    .values(remaining=lots.c.remaining + bindparam("more", type_=Integer))
-)

@@ -45,14 +45,3 @@ def recent(connection: Connection, flow: str, customer_ids: Sequence[int], since
     """Return which of these customers were started in this flow after `since`."""
     parameters = {"flow": flow, "customer_ids": customer_ids, "since": since}
     return set(connection.execute(_RECENT, parameters).scalars())
-
-
-_RECENT = (
-    select(starts.c.customer_id)
-    .where(
-        starts.c.flow == bindparam("the_flow"),
-        among(starts.c.customer_id, "customer_ids"),
-        starts.c.at > bindparam("since", type_=Moment),
-    )
-    .distinct()
-)

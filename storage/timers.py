@@ -95,6 +95,3 @@ def of(connection: Connection, customer_id: int) -> list[Row]:
 def put_off(connection: Connection, identifier: int, due_at: datetime) -> None:
     """Let a timer that made trouble wait until later."""
     connection.execute(_PUT_OFF, {"the_id": identifier, "later": due_at})
-
-
-_PUT_OFF = update(timers).where(timers.c.id == bindparam("the_id")).values(due_at=bindparam("later", type_=Moment))
