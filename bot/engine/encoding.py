@@ -82,7 +82,7 @@ def _septet_parts(septets: str) -> int:
 def _ucs2_parts(text: str) -> int:
     parts, used = 1, 0
     for size in _cluster_sizes(text):
-        if used + size > 67:
+        if used and used + size > 67:
             parts += 1
             used = 0
         while size > 67:  # no part can hold the cluster whole
