@@ -6,7 +6,7 @@ order that keeps the promises (what is pending is cancelled before anything new 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -66,18 +66,24 @@ class Rows:
             (conversations.update, self.moved),
             (messages.insert, self.messages),
             (consent.insert, self.consents),
-            (loyalty.insert_entries, self.entries),
-            (loyalty.insert_lots, self.lots),
-            (loyalty.use_lots, self.lot_uses),
             (vouchers.insert, self.vouchers),
             (timers.insert, self.timers),
             (facts.insert, self.facts),
             (handoffs.insert, self.handoffs),
         ):
             if rows:
-                write(conn, rows)  # type: ignore[operator]
+                write(conn, rows)
+        self._flush_ledger(conn)
         if self.changes:
             customers.change(conn, list(self.changes.items()))
+
+    def _flush_ledger(self, conn: Connection) -> None:
+        if self.entries:
+            loyalty.insert_entries(conn, self.entries)
+        if self.lots:
+            loyalty.insert_lots(conn, self.lots)
+        if self.lot_uses:
+            loyalty.use_lots(conn, self.lot_uses)
 
 
 @dataclass(slots=True)
@@ -265,7 +271,7 @@ def _new_lot(entry_id: int, effect: fx.AddEntry, context: Context) -> None:
 def _give_back(effect: fx.AddEntry, entry_id: int, context: Context) -> None:
     """Put the points of a reversed burn back into the lots they came from, so that they expire as before."""
     assert effect.reverses is not None
-    burnt = loyalty.by_key(context.conn, effect.reverses)
+    burnt: Mapping[str, Any] | None = loyalty.by_key(context.conn, effect.reverses)
     if burnt is None:
         burnt = next((row for row in context.rows.entries if row["key"] == effect.reverses), None)
     if burnt is None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -24,10 +24,10 @@ from bot.catalog import Book, Catalog
 from bot.engine.conversation import Conversation, Customer, Lot, Voucher
 from bot.engine.decide import decide, expectation
 from bot.engine.decision import Decision
-from bot.engine.events import Event, FactRecorded, MessageReceived, StartDue, TimerFired
+from bot.engine.events import Event, FactRecorded, MessageReceived
 from bot.engine.route import Standing
 from bot.engine.routing import Routing
-from bot.errors import Conflict, RegularsError
+from bot.errors import RegularsError
 from bot.phone import mask, person
 from bot.settings import Settings
 from storage import conversations, customers, loyalty, messages, vouchers
@@ -439,7 +439,3 @@ def _whose(event: Event) -> object:
     if isinstance(event, MessageReceived):
         return event.sender
     return event.customer_id
-
-
-__all__ = ["Answer", "Conflict", "Reply", "StartDue", "TimerFired", "Turns", "replace", "route_text"]
-_ = Callable

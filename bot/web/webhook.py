@@ -6,7 +6,7 @@ import re
 from typing import Literal, cast
 from xml.sax.saxutils import escape
 
-from flask import Blueprint, Request, Response, current_app, request
+from flask import Blueprint, Request, Response, request
 
 from bot import telemetry
 from bot.engine.events import Media, MessageReceived
@@ -58,6 +58,7 @@ def receive_status() -> Response:
         error_code=_number(form.get("ErrorCode", "")),
         message_id=_number(ours),
         raw={name: value[:200] for name, value in form.items()},
+        now=shop.clock.now(),
     )
     return Response(status=204)
 
@@ -134,5 +135,3 @@ def _storable(text: str) -> str:
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else None
 
-
-__all__ = ["blueprint", "current_app"]

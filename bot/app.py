@@ -1,0 +1,106 @@
+"""The composition root: settings -> database, catalog, carrier, turns, blueprints."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from flask import Flask, Response
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot import telemetry
+from bot.carrier.port import Carrier
+from bot.carrier.simulated import SimulatedCarrier
+from bot.carrier.twilio import TwilioCarrier
+from bot.catalog import Catalog
+from bot.clock import SystemClock
+from bot.delivery import Delivery, Statuses
+from bot.inbox import Inbox
+from bot.schedule import Schedule
+from bot.security import protect
+from bot.services import Services, services
+from bot.settings import Settings, load_settings
+from bot.turn import Turns
+from bot.web import pages, phone, webhook
+from storage import switches
+from storage.database import open_engine, reading
+from storage.migrate import upgrade
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Build the application. Raises SettingsError or FlowFilesInvalid when it cannot serve."""
+    settings = settings or load_settings()
+    telemetry.configure(settings.log_level)
+    app = Flask("bot.web", root_path=str(Path(__file__).parent / "web"))
+    app.config["MAX_CONTENT_LENGTH"] = 2 * webhook.LARGEST_FORM
+    app.config["SECRET_KEY"] = settings.secret_key
+    app.extensions["regulars"] = build_services(settings)
+    app.register_blueprint(webhook.blueprint)
+    app.add_url_rule("/healthz", view_func=_alive)
+    app.add_url_rule("/readyz", view_func=_ready)
+    app.add_url_rule("/metrics", view_func=_metrics)
+    if settings.demo:
+        app.register_blueprint(pages.blueprint)
+        app.register_blueprint(phone.blueprint)
+    protect(app)
+    return app
+
+
+def build_services(settings: Settings) -> Services:
+    """Open the database (migrating it), load the flows and connect the parts."""
+    if settings.sqlite:
+        Path(settings.database_url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    upgrade(settings.database_url)
+    engine = open_engine(settings.database_url)
+    clock = SystemClock(_kept_offset(engine) if settings.demo else timedelta(0))
+    catalog = Catalog(engine, settings.flows_dir)
+    catalog.refresh(clock.now())
+    carrier: Carrier = TwilioCarrier(settings) if settings.live else SimulatedCarrier(settings.auth_tokens[0])
+    turns = Turns(engine, catalog, settings)
+    base = settings.public_url or f"http://{local_host(settings.host)}:{settings.port}"
+    return Services(
+        settings=settings,
+        engine=engine,
+        clock=clock,
+        catalog=catalog,
+        turns=turns,
+        inbox=Inbox(turns, clock),
+        statuses=Statuses(engine),
+        carrier=carrier,
+        delivery=Delivery(engine, catalog, carrier, base),
+        schedule=Schedule(engine, catalog, turns),
+    )
+
+
+def local_host(host: str) -> str:
+    """Return the address at which this machine reaches a server that listens on `host`."""
+    return "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
+
+
+def _kept_offset(engine: Engine) -> timedelta:
+    with reading(engine) as conn:
+        return timedelta(seconds=float(switches.get(conn, "clock_offset") or 0))
+
+
+def _alive() -> Response:
+    """Say that the process runs."""
+    return Response("ok\n", content_type="text/plain")
+
+
+def _ready() -> Response:
+    """Say whether texts can be taken: the database answers and flows are in force."""
+    shop = services()
+    try:
+        with reading(shop.engine) as conn:
+            conn.execute(text("select 1"))
+        count = len(shop.catalog.book.flows)
+    except SQLAlchemyError as trouble:
+        return Response(f"database: {type(trouble).__name__}\n", 503, content_type="text/plain")
+    return Response(f"ok, {count} flows\n", content_type="text/plain")
+
+
+def _metrics() -> Response:
+    """Give Prometheus its measures."""
+    return Response(telemetry.metrics(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
