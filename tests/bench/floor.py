@@ -34,8 +34,7 @@ TABLES = (
     " received_at {now_type} not null default {now})",
     "create table if not exists conversation ("
     " customer text primary key, state text not null, turn_no integer not null)",
-    "create table if not exists reply ("
-    " sid text primary key, customer text not null, body text not null)",
+    "create table if not exists reply ( sid text primary key, customer text not null, body text not null)",
 )
 
 
@@ -109,9 +108,7 @@ class SqliteStore:
         if not inserted.rowcount:
             stored = connection.execute("select body from reply where sid = ?", (sid,)).fetchone()
             return str(stored[0])
-        found = connection.execute(
-            "select state, turn_no from conversation where customer = ?", (sender,)
-        ).fetchone()
+        found = connection.execute("select state, turn_no from conversation where customer = ?", (sender,)).fetchone()
         state, turn_no = found or ("stranger", 0)
         state, reply = next_turn(state, turn_no, body)
         connection.execute(
@@ -120,9 +117,7 @@ class SqliteStore:
             " set state = excluded.state, turn_no = excluded.turn_no",
             (sender, state, turn_no + 1),
         )
-        connection.execute(
-            "insert into reply (sid, customer, body) values (?, ?, ?)", (sid, sender, reply)
-        )
+        connection.execute("insert into reply (sid, customer, body) values (?, ?, ?)", (sid, sender, reply))
         return reply
 
 
@@ -172,9 +167,7 @@ class PostgresStore:
             "update conversation set state = %s, turn_no = %s where customer = %s",
             (state, turn_no + 1, sender),
         )
-        connection.execute(
-            "insert into reply (sid, customer, body) values (%s, %s, %s)", (sid, sender, reply)
-        )
+        connection.execute("insert into reply (sid, customer, body) values (%s, %s, %s)", (sid, sender, reply))
         return reply
 
 
