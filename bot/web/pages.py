@@ -1,0 +1,30 @@
+"""The landing page of the demo: what runs here and where to look."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template
+
+from bot.services import services
+from bot.web.phone.shown import shop_number
+from storage import customers
+from storage.database import reading
+
+blueprint = Blueprint("pages", __name__)
+
+
+@blueprint.get("/")
+def landing() -> str:
+    """Show where to look."""
+    shop = services()
+    book = shop.catalog.book
+    with reading(shop.engine) as conn:
+        count = customers.count(conn)
+    return render_template(
+        "landing.html",
+        shop=book.programme.shop,
+        number=shop_number(shop),
+        customers=count,
+        flows=len(book.flows),
+        findings=[finding for finding in shop.catalog.findings if finding.severity == "error"],
+        live=shop.settings.live,
+    )
