@@ -107,15 +107,18 @@ def _next_open(now: datetime, place: tzinfo, opens: time, closes: time, sunday_o
     """
     if _is_open(now, place, opens, closes, sunday_opens):
         return now
-    today = now.astimezone(place).date()
+    today, found = now.astimezone(place).date(), None
     for offset in range(-1, 10):
         day = today + timedelta(days=offset)
         clock = sunday_opens if day.weekday() == _SUNDAY else opens
         candidates = {_moment(day, clock, place), _moment(day, clock, place, 1), *_changes(day, place)}
-        for candidate in sorted(candidates):
-            if candidate > now and _is_open(candidate, place, opens, closes, sunday_opens):
-                return candidate
-    return None
+        possible = [
+            moment for moment in candidates if moment > now and _is_open(moment, place, opens, closes, sunday_opens)
+        ]
+        if found is not None:  # a change of clocks that belongs to two days may come after the second day's opening
+            return min([found, *possible])
+        found = min(possible, default=None)
+    return found
 
 
 @lru_cache(maxsize=4096)

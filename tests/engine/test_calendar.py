@@ -168,6 +168,12 @@ def test_it_opens_when_the_clocks_skip_the_opening_hour() -> None:
     assert next_open(utc("2026-03-08 06:00"), [NEW_YORK], *hours) == utc("2026-03-08 07:00")
 
 
+def test_it_opens_at_midnight_before_the_clocks_change_in_the_same_night() -> None:
+    """At two in the night Morocco goes back an hour for Ramadan; the opening at midnight comes first."""
+    hours = (time(0), time(2, 1), time(0))
+    assert next_open(utc("2024-03-09 22:59"), ["Africa/Casablanca"], *hours) == utc("2024-03-09 23:00")
+
+
 def test_it_is_due_daily_weekly_monthly() -> None:
     monday, sunday = date(2026, 3, 2), date(2026, 3, 8)
     assert due_on("day", sunday)
