@@ -17,7 +17,7 @@ from bot.engine.language.durations import parse_duration
 from bot.engine.language.nodes import Node, Scalar, Series, Table, read_nodes
 from bot.engine.language.reader import Reader
 
-StepKind = Literal["customer", "bot", "wait", "event", "expect"]
+StepKind = Literal["customer", "bot", "wait", "event", "till", "expect"]
 Match = Literal["whole", "contains", "matches", "nothing"]
 
 GIVEN: Mapping[str, str] = {
@@ -96,7 +96,7 @@ class ScriptStep:
     """One line of a transcript.
 
     `value` by kind: customer: the text, or {"picture": type}; bot: a Saying; wait: a timedelta;
-    event: (name, data); expect: a table.
+    event: (name, data); till: "voucher"; expect: a table.
     """
 
     kind: StepKind
@@ -151,7 +151,7 @@ def _transcript(node: Node, reader: Reader) -> Transcript | None:
     listed = node.entries["steps"].value
     steps = [_step(item, reader) for item in listed.items] if isinstance(listed, Series) else []
     if not steps:
-        reader.error("wrong-type", "`steps` is a list of customer, bot, wait, event and expect", listed.place)
+        reader.error("wrong-type", "`steps` is a list of customer, bot, wait, event, till and expect", listed.place)
     title = node.entries["transcript"].value
     return Transcript(str(plain(title)), node.place, given, tuple(step for step in steps if step is not None))
 
@@ -167,7 +167,7 @@ def _known(node: Node, known: Mapping[str, str], reader: Reader) -> dict[str, An
 
 
 def _step(node: Node, reader: Reader) -> ScriptStep | None:
-    kinds = ("customer", "bot", "wait", "event", "expect")
+    kinds = ("customer", "bot", "wait", "event", "till", "expect")
     if not isinstance(node, Table) or len(node.entries) != 1:
         reader.error("wrong-type", f"a step has one of {', '.join(kinds)}", node.place)
         return None
@@ -184,6 +184,8 @@ def _step(node: Node, reader: Reader) -> ScriptStep | None:
         return _wait(value, place, reader)
     if key == "event":
         return _event(value, place, reader)
+    if key == "till":
+        return _till(value, place, reader)
     return ScriptStep("expect", _known(value, EXPECT, reader), place)
 
 
@@ -231,6 +233,13 @@ def _event(node: Node, place: Place, reader: Reader) -> ScriptStep | None:
         (name, data), *_ = value.items()
         return ScriptStep("event", (name, data or {}), place)
     reader.error("wrong-type", "expected an event, like {purchase_recorded: {amount_minor: 450}}", node.place)
+    return None
+
+
+def _till(node: Node, place: Place, reader: Reader) -> ScriptStep | None:
+    if isinstance(node, Scalar) and node.text == "voucher":
+        return ScriptStep("till", node.text, place)
+    reader.error("wrong-type", "expected `till: voucher`: the newest code is used at the till", node.place)
     return None
 
 

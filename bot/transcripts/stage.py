@@ -165,6 +165,14 @@ class Play:
             facts.insert(conn, [{**fact, "data": dict(data), "recorded_at": self.now, "due_at": self.now}])
         return self._settle()
 
+    def use_voucher(self) -> None:
+        """The newest code that can be used is used at the till."""
+        with writing(self.engine) as conn:
+            held = vouchers.of(conn, [self.customer_id or 0]).get(self.customer_id or 0, [])
+            usable = [row["code"] for row in held if row["status"] == "issued"]
+            if usable:
+                vouchers.redeem(conn, usable[-1], "till", self.now)
+
     def wait(self, span: timedelta) -> list[Sent]:
         """Turn the clock forward and let everything happen at its own moment."""
         end, said = self.now + span, []
