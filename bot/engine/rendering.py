@@ -1,7 +1,8 @@
 """A template and values in, the words for one customer out.
 
 Values are data: they are written out and never read as templates. Customers choose their own names,
-so every value is cleaned of control characters, lines and invisible marks, and cut at a limit.
+so every value is cleaned of control characters, lines and invisible marks, and cut at a limit. Only the
+shop's own words (`wording.X`, `shop.X`) are kept as they are: a consent wording must be shown whole.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def written(field: Field, value: Any, speech: Voice, limit: int) -> str:
                 return speech.points(number)
             return speech.money(number) if kind == "money" else speech.number(number - field.offset)
     if type(value) is str:
-        return _cleaned(value, limit)
+        return value if field.whole else _cleaned(value, limit)
     return _plain(value, speech, limit)
 
 

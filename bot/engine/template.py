@@ -18,6 +18,7 @@ from bot.errors import RegularsError
 TEXT_LIMIT = 1600  #: what a carrier takes in one message, counted in UTF-16 units
 VALUE_LIMIT = 640  #: no single value is longer
 PERSONAL_LIMIT = 100  #: nor what a customer says of themselves: every text repeats it, every part costs
+OWN_WORDS = ("wording.", "shop.")
 
 FieldKind = Literal["text", "number", "points", "money", "date", "time", "list"]
 BranchKind = Literal["plural", "selectordinal", "select"]
@@ -57,6 +58,7 @@ class Field:
     style: str | None = None
     offset: int = 0  #: taken from the number first: `#` in a plural with an offset
     limit: int = VALUE_LIMIT
+    whole: bool = False  #: the shop's own words, such as a consent wording: never cut, lines kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ def _placeholder(token: Mapping[str, Any], uses: list[Use], offset: int) -> Fiel
     uses.append(Use(name, kind or "text", position))
     limit = PERSONAL_LIMIT if name.startswith("customer.") else VALUE_LIMIT
     if kind is None:
-        return Field(name, limit=limit)
+        return Field(name, limit=limit, whole=name.startswith(OWN_WORDS))
     if kind in BRANCH_KINDS:
         return _branch(token, uses)
     if kind not in FIELD_KINDS:

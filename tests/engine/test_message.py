@@ -134,6 +134,14 @@ def test_it_keeps_the_lines_of_texts_rendered_before() -> None:
     assert say("{question}", question=Rendered("Which?\n1 Latte\n2 Tea")) == "Which?\n1 Latte\n2 Tea"
 
 
+def test_it_shows_a_consent_wording_whole() -> None:
+    """What the customer consents to is what is recorded: no cut, no lost line, rather no message at all."""
+    wording = "Terms:\n" + "x" * 1500
+    assert say("{wording.join} {note}", wording__join=wording, note="y" * 600) == wording + " " + "y" * 77 + "..."
+    with pytest.raises(MessageTooLong):
+        say("{wording.join}", wording__join="x" * 1601)
+
+
 def test_it_cuts_long_values() -> None:
     assert say("{customer.name}", customer__name="x" * 500) == "x" * 97 + "..."
     assert len(say("{note}", note="x" * 5000)) == 640
