@@ -16,13 +16,13 @@ from bot.carrier.twilio import TwilioCarrier
 from bot.catalog import Catalog
 from bot.clock import SystemClock
 from bot.delivery import Delivery, Statuses
-from bot.inbox import Inbox
 from bot.schedule import Schedule
 from bot.security import protect
 from bot.services import Services, services
 from bot.settings import Settings, load_settings
 from bot.turn import Turns
 from bot.web import pages, phone, webhook
+from bot.web.door import LARGEST_FORM, Door
 from storage import switches
 from storage.database import open_engine, reading
 from storage.migrate import upgrade
@@ -33,7 +33,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or load_settings()
     telemetry.configure(settings.log_level)
     app = Flask("bot.web", root_path=str(Path(__file__).parent / "web"))
-    app.config["MAX_CONTENT_LENGTH"] = 2 * webhook.LARGEST_FORM
+    app.config["MAX_CONTENT_LENGTH"] = 2 * LARGEST_FORM
     app.config["SECRET_KEY"] = settings.secret_key
     app.extensions["regulars"] = build_services(settings)
     app.register_blueprint(webhook.blueprint)
@@ -65,7 +65,7 @@ def build_services(settings: Settings) -> Services:
         clock=clock,
         catalog=catalog,
         turns=turns,
-        inbox=Inbox(turns, clock),
+        door=Door(settings, clock),
         statuses=Statuses(engine),
         carrier=carrier,
         delivery=Delivery(engine, catalog, carrier, base),
@@ -75,7 +75,7 @@ def build_services(settings: Settings) -> Services:
 
 def local_host(host: str) -> str:
     """Return the address at which this machine reaches a server that listens on `host`."""
-    return "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
+    return "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host
 
 
 def _kept_offset(engine: Engine) -> timedelta:
@@ -103,4 +103,3 @@ def _ready() -> Response:
 def _metrics() -> Response:
     """Give Prometheus its measures."""
     return Response(telemetry.metrics(), content_type="text/plain; version=0.0.4; charset=utf-8")
-

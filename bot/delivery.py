@@ -10,21 +10,24 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine
 
 from bot import gate, telemetry
-from bot.carrier.port import Carrier, Outgoing
+from bot.carrier.port import Carrier, Outgoing, StatusReported
 from bot.catalog import Catalog
 from bot.errors import CarrierError, CarrierUnreachable, OutcomeUnknown
 from bot.phone import zones
-from storage import customers, messages, outbox
+from storage import consent, customers, messages, outbox, timers
 from storage.database import writing
+from storage.ids import next_id
 
 LEASE = timedelta(minutes=2)
 BATCH = 50
 MOST_ATTEMPTS = 6
+OPTED_OUT = "21610"  # https://www.twilio.com/docs/api/errors/21610
+Ended = Literal["failed", "suppressed", "unknown", "dead"]
 _FIRST_PAUSE = timedelta(seconds=5)
 
 
@@ -98,11 +101,11 @@ class Delivery:
         try:
             accepted = self.carrier.send(outgoing)
         except OutcomeUnknown as trouble:
-            self._finish(row, "unknown", str(trouble), trouble.code)
+            self._finish(row, "unknown", str(trouble), trouble.code, now)
         except CarrierError as trouble:
             final = trouble.permanent or row["attempts"] >= MOST_ATTEMPTS
             if final:
-                self._finish(row, "failed" if trouble.permanent else "dead", str(trouble), trouble.code)
+                self._finish(row, "failed" if trouble.permanent else "dead", str(trouble), trouble.code, now)
             else:
                 result = "unreachable" if isinstance(trouble, CarrierUnreachable) else "put_back"
                 telemetry.sent(result, message=row["id"], code=trouble.code)
@@ -113,59 +116,58 @@ class Delivery:
             with writing(self.engine) as conn:
                 outbox.sent(conn, [{"id": row["id"], "sid": accepted.sid, "at": now}])
 
-    def _finish(self, row: Mapping[str, Any], state: str, reason: str, code: int | None) -> None:
+    def _finish(self, row: Mapping[str, Any], state: Ended, reason: str, code: int | None, now: datetime) -> None:
         telemetry.sent(state, message=row["id"], code=code)
         with writing(self.engine) as conn:
-            outbox.finish(conn, row["id"], state, reason, code)
+            outbox.finish(conn, row["id"], state, reason, str(code) if code else None)
+            if str(code) == OPTED_OUT:
+                record_carrier_opt_out(conn, row["customer_id"], row["id"], now)
 
 
 def pause(attempts: int) -> timedelta:
     """Return how long to wait after the n-th failed attempt: doubling, at most an hour, with jitter."""
     seconds = min(3_600.0, _FIRST_PAUSE.total_seconds() * 2 ** max(0, attempts - 1))
-    return timedelta(seconds=seconds * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+    return timedelta(seconds=seconds * random.uniform(0.5, 1.0))
 
 
 class Statuses:
-    """Takes status callbacks; what Twilio says of an opt-out becomes a consent record."""
+    """Takes status callbacks in groups; what the carrier says of an opt-out becomes a consent record."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def take(
-        self,
-        *,
-        sid: str,
-        state: str,
-        error_code: int | None,
-        message_id: int | None,
-        raw: Mapping[str, str],
-        now: datetime,
-    ) -> None:
-        """Log a callback and move the message forward; a lower state never replaces a higher one."""
+    def take(self, reports: Sequence[StatusReported]) -> list[None]:
+        """Log callbacks and move messages forward; a lower state never replaces a higher one."""
         with writing(self.engine) as conn:
-            self._apply(conn, sid, state, error_code, message_id, raw, now)
-        telemetry.status(state)
+            moved = messages.move_forward(conn, [report.as_update() for report in reports])
+            opted_out = [m for m in moved if m.error_code == OPTED_OUT and m.customer_id is not None]
+            for each in opted_out:
+                assert each.customer_id is not None
+                record_carrier_opt_out(conn, each.customer_id, each.message_id, reports[-1].at)
+        for report in reports:
+            telemetry.status(report.state)
+        return [None] * len(reports)
 
-    def _apply(
-        self,
-        conn: Connection,
-        sid: str,
-        state: str,
-        error_code: int | None,
-        message_id: int | None,
-        raw: Mapping[str, str],
-        now: datetime,
-    ) -> None:
-        messages.move_forward(
-            conn,
-            [
-                {
-                    "sid": sid,
-                    "message_id": message_id,
-                    "status": state,
-                    "error_code": error_code,
-                    "raw": dict(raw),
-                    "at": now,
-                }
-            ],
-        )
+
+def record_carrier_opt_out(conn: Connection, customer_id: int, message_id: int, now: datetime) -> None:
+    """The carrier blocks this customer (error 21610): what it knows becomes our record, and nothing else goes out.
+
+    Source: https://www.twilio.com/docs/api/errors/21610.
+    """
+    customers.lock_by_id(conn, [customer_id])
+    consent.insert(
+        conn,
+        [
+            {
+                "id": next_id(),
+                "customer_id": customer_id,
+                "status": "unsubscribed",
+                "how": "carrier",
+                "reason": f"carrier error {OPTED_OUT}",
+                "message_id": message_id,
+                "at": now,
+            }
+        ],
+    )
+    messages.suppress_pending(conn, [customer_id], "opted_out", now)
+    timers.cancel(conn, customer_id)

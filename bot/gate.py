@@ -57,7 +57,9 @@ class Recipient:
     marketing_sent: Sequence[datetime] = ()  #: marketing texts of the last seven days
 
 
-def ask(purpose: Purpose, recipient: Recipient, limits: Limits, now: datetime, deadline: datetime | None = None) -> Verdict:
+def ask(
+    purpose: Purpose, recipient: Recipient, limits: Limits, now: datetime, deadline: datetime | None = None
+) -> Verdict:
     """Decide about one message.
 
     Answers to the customer's own text pass at any hour; everything else needs a customer who has not opted

@@ -12,10 +12,10 @@ from bot.carrier.port import Carrier
 from bot.catalog import Catalog
 from bot.clock import SystemClock
 from bot.delivery import Delivery, Statuses
-from bot.inbox import Inbox
 from bot.schedule import Schedule
 from bot.settings import Settings
 from bot.turn import Turns
+from bot.web.door import Door
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Services:
     clock: SystemClock
     catalog: Catalog
     turns: Turns
-    inbox: Inbox
+    door: Door
     statuses: Statuses
     carrier: Carrier
     delivery: Delivery

@@ -16,7 +16,9 @@ registry = CollectorRegistry()
 _received = Counter("regulars_inbound_total", "Inbound texts by what became of them", ["result"], registry=registry)
 _refused = Counter("regulars_refused_total", "Requests refused at the door", ["door", "reason"], registry=registry)
 _decisions = Counter("regulars_decisions_total", "Decisions of the router", ["decision", "rule"], registry=registry)
-_group = Histogram("regulars_group_size", "Events taken in one transaction", buckets=(1, 2, 4, 8, 16, 32, 64), registry=registry)
+_group = Histogram(
+    "regulars_group_size", "Events taken in one transaction", buckets=(1, 2, 4, 8, 16, 32, 64), registry=registry
+)
 _group_seconds = Histogram("regulars_group_seconds", "Seconds one transaction of turns took", registry=registry)
 _retaken = Counter("regulars_turns_retaken_total", "Turns taken again after a conflict", registry=registry)
 _crashed = Counter("regulars_turns_crashed_total", "Turns that broke inside a flow", registry=registry)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,29 @@ class Accepted:
 
     sid: str
     state: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReported:
+    """A status callback: Twilio's sid, its word for the state, our message if the callback carried it."""
+
+    sid: str
+    state: str
+    error_code: str | None
+    message_id: int | None
+    raw: Mapping[str, str]
+    at: datetime
+
+    def as_update(self) -> dict[str, Any]:
+        """Return what `storage.messages.move_forward` takes."""
+        return {
+            "sid": self.sid,
+            "message_id": self.message_id,
+            "status": self.state,
+            "error_code": self.error_code,
+            "raw": dict(self.raw),
+            "at": self.at,
+        }
 
 
 class Carrier(Protocol):

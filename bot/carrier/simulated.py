@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import requests
 
 from bot.carrier.port import Accepted, Outgoing
-from bot.web.signature import sign
+from bot.signature import sign
 
 ACCOUNT = "AC" + "0" * 32
 

@@ -1,0 +1,171 @@
+"""The server: one event loop takes Twilio's posts, threads serve the pages.
+
+What arrives while one group of texts commits is taken together in the next group, by a single writer
+thread, in one durable transaction. Alone, a text waits for nobody; under load the groups grow by
+themselves. Pages are plain Flask behind a2wsgi, so a slow one never holds a text.
+Why this and not another arrangement: docs/decisions/0002-one-loop-one-writer.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Generic, TypeVar, cast
+
+from a2wsgi import WSGIMiddleware
+
+from bot import telemetry
+from bot.app import create_app
+from bot.carrier.port import StatusReported
+from bot.engine.events import MessageReceived
+from bot.services import Services
+from bot.turn import Answer
+from bot.web.door import LARGEST_FORM, TWIML, Path, Refused, Request
+from bot.workers import start_ticking
+
+GROUP = 64  # beyond this a commit costs little per event and the first one would wait too long
+WAITING = 1024  # more than this lying about is answered 503: the carrier tries again or falls back
+PAGE_THREADS = 16
+SWITCH_SECONDS = 0.0005  # a page that computes holds the interpreter this long at most, not 5 ms
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Sender = Callable[[dict[str, Any]], Awaitable[None]]
+E = TypeVar("E")
+A = TypeVar("A")
+
+
+class Groups(Generic[E, A]):
+    """Brings events that lie together to one call in the writer's thread."""
+
+    def __init__(self, take: Callable[[Sequence[E]], Sequence[A]], writer: ThreadPoolExecutor) -> None:
+        self._take = take
+        self._writer = writer
+        self._lying: deque[tuple[E, asyncio.Future[A]]] = deque()
+        self._draining: asyncio.Task[None] | None = None
+
+    async def take(self, event: E) -> A:
+        """Return the answer to one event once it is committed. Raises Refused(503) when too many wait."""
+        if len(self._lying) >= WAITING:
+            telemetry.refused("server", "overloaded")
+            raise Refused(503)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[A] = loop.create_future()
+        self._lying.append((event, answer))
+        if self._draining is None:
+            self._draining = loop.create_task(self._drain())
+        return await answer
+
+    async def _drain(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._lying:
+            group = [self._lying.popleft() for _ in range(min(GROUP, len(self._lying)))]
+            try:
+                answers = await loop.run_in_executor(self._writer, self._take, [event for event, _ in group])
+            except Exception as trouble:  # the turns have tried each one alone already
+                for _, waiting in group:
+                    if not waiting.done():
+                        waiting.set_exception(trouble)
+                continue
+            for (_, waiting), answer in zip(group, answers, strict=True):
+                if not waiting.done():  # else the peer hung up; its rows are committed all the same
+                    waiting.set_result(answer)
+        self._draining = None  # nothing was awaited since nothing lay there
+
+    async def close(self) -> None:
+        """Finish what lies there."""
+        while self._draining is not None:
+            await asyncio.sleep(0.01)
+
+
+class Server:
+    """The ASGI application."""
+
+    def __init__(self) -> None:
+        flask_app = create_app()
+        self._shop = cast(Services, flask_app.extensions["regulars"])
+        self._pages = WSGIMiddleware(cast(Any, flask_app), workers=PAGE_THREADS)
+        self._writer = ThreadPoolExecutor(1, "writer")
+        shop = self._shop
+        self._texts: Groups[MessageReceived, Answer] = Groups(
+            lambda texts: shop.turns.take(texts, shop.clock.now()), self._writer
+        )
+        self._statuses: Groups[StatusReported, None] = Groups(shop.statuses.take, self._writer)
+        self._ticks: Any = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Sender) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in ("/sms", "/sms/status"):
+            await self._door(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._pages(scope, receive, send)  # type: ignore[arg-type]
+
+    async def _door(self, scope: Scope, receive: Receive, send: Sender) -> None:
+        door = self._shop.door
+        try:
+            request = await _read(scope, receive)
+            if request.path == "/sms":
+                answer = await self._texts.take(door.read_message(request))
+                await _reply(send, 200, door.render(answer, request), TWIML)
+            else:
+                await self._statuses.take(door.read_status(request))
+                await _reply(send, 204)
+        except Refused as refusal:
+            await _reply(send, refusal.status)
+        except Exception as trouble:  # nothing was acknowledged: the carrier tries again or falls back
+            telemetry.log.exception("not taken", action="door", error=repr(trouble))
+            await _reply(send, 503)
+
+    async def _live(self, receive: Receive, send: Sender) -> None:
+        """Start the ticks with the server, and end with everything that was taken committed."""
+        await receive()
+        sys.setswitchinterval(SWITCH_SECONDS)
+        gc.collect()
+        gc.freeze()  # what was loaded at start stays: looking through it again and again costs a fifth
+        gc.set_threshold(20_000, 20, 50)
+        self._ticks = start_ticking(self._shop)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._ticks.shutdown(wait=False)
+        await self._texts.close()
+        await self._statuses.close()
+        self._writer.shutdown()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _read(scope: Scope, receive: Receive) -> Request:
+    body, more = b"", True
+    while more:
+        part = await receive()
+        if part["type"] == "http.disconnect":
+            raise Refused(400)
+        body += part.get("body", b"")
+        more = part.get("more_body", False)
+        if len(body) > LARGEST_FORM:
+            telemetry.refused("server", "too_large")
+            raise Refused(413)
+    return Request(
+        path=cast(Path, scope["path"]),
+        query=scope["query_string"].decode("latin-1"),
+        headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
+        body=body,
+        scheme=scope.get("scheme", "http"),
+    )
+
+
+async def _reply(send: Sender, status: int, body: bytes = b"", content_type: str | None = None) -> None:
+    headers = [(b"content-length", str(len(body)).encode())]
+    if content_type is not None:
+        headers.append((b"content-type", content_type.encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def create_server() -> Server:
+    """Build the application; granian calls this once in its worker."""
+    return Server()
