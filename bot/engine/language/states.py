@@ -12,6 +12,7 @@ from bot.engine.language.asks import ASK
 from bot.engine.language.doing import ACTIONS_SHAPE
 from bot.engine.language.durations import DURATION_PATTERN
 from bot.engine.language.nodes import Node, Scalar, Series, Table
+from bot.engine.language.outcomes import check_outcomes
 from bot.engine.language.reader import Reader, nearest
 from bot.engine.language.shapes import (
     Definitions,
@@ -232,6 +233,10 @@ class StatesShape(Shape[dict[str, State]]):
         for entry in node.entries.values():
             name = self._name.read(entry.key, reader)
             state = STATE_TABLE.read(entry.value, reader)
+            if state is not None and state.ask is not None and isinstance(entry.value, Table):
+                on = entry.value.entries.get("on")
+                if on is not None and isinstance(on.value, Table):
+                    check_outcomes(state.ask, on.value, reader)
             if name is not None:
                 place = entry.key.place
                 states[name] = replace(state, name=name, place=place) if state else State(name, place)
