@@ -58,7 +58,7 @@ class Delivery:
             outbox.stale(conn, now)
             rows = outbox.claim(conn, now, BATCH, LEASE)
             people = customers.lock_by_id(conn, sorted({row["customer_id"] for row in rows}))
-            sent = outbox.marketing_counts(conn, list(people), now - timedelta(days=7))
+            sent = outbox.marketing_counts(conn, list(people), now - gate.MONTH)
             cleared = []
             for row in rows:
                 person = people[row["customer_id"]]

@@ -19,6 +19,7 @@ from bot.engine.programme import Limits
 Purpose = Literal["reply", "service", "marketing", "opt_out_confirmation"]
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
+MONTH = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Recipient:
     paused: bool = False  #: an unsettled doubt whether the customer wants out
     held_until: datetime | None = None
     wants_less: bool = False
-    marketing_sent: Sequence[datetime] = ()  #: marketing texts of the last seven days
+    marketing_sent: Sequence[datetime] = ()  #: marketing texts of the last 30 days
 
 
 def ask(
@@ -91,7 +92,10 @@ def _timely(purpose: Purpose, recipient: Recipient, limits: Limits, now: datetim
         moment, reason = recipient.held_until, "held_by_person"
     if purpose == "marketing":
         per_week = 1 if recipient.wants_less else limits.marketing_per_week
-        for cap, span in ((limits.marketing_per_day, _DAY), (per_week, _WEEK)):
+        caps = [(limits.marketing_per_day, _DAY), (per_week, _WEEK)]
+        if limits.marketing_per_month is not None:
+            caps.append((limits.marketing_per_month, MONTH))
+        for cap, span in caps:
             free = _free_again(recipient.marketing_sent, cap, span, moment)
             if free is None:
                 return Drop("frequency_cap")

@@ -161,8 +161,7 @@ def _not_allowed(turn: Turn, frame: Frame, state: State, ask: Ask, problem: str)
 
 def _stay(turn: Turn, frame: Frame, why: str, text: Text) -> None:
     """Say something and go on waiting, with the deadlines counted anew."""
-    place = short_place(frame.definition.place)
-    turn.note(Step(frame.compiled.flow.name, frame.state, why, frame.state, place))
+    turn.note(Step(frame.compiled.flow.name, frame.state, why, frame.state, short_place(text.place)))
     frame.touch()
     turn.say(frame, text)
 

@@ -64,7 +64,7 @@ def points(flow: Flow) -> Iterator[Point]:
             if after.transition is not None:
                 yield flow.name, "arrow", f"{short_place(after.transition.place)} silence"
             else:
-                yield flow.name, "arrow", f"{short_place(after.place)} reminder"
+                yield flow.name, "arrow", f"{short_place(after.place)} silence"
         for text in state.misunderstood:
             yield flow.name, "arrow", f"{short_place(text.place)} misunderstood"
         if state.give_up is not None:
