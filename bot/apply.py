@@ -435,8 +435,7 @@ def _request_person(effect: fx.RequestPerson, context: Context) -> None:
 def _record_fact(effect: fx.RecordFact, context: Context) -> None:
     customer_id: int | None = context.customer.id
     if effect.referral_code is not None:
-        owner = customers.by_referral_code(context.conn, effect.referral_code)
-        customer_id = owner["id"] if owner else None
+        customer_id = customers.by_referral_code(context.conn, effect.referral_code)
     if customer_id is None or (effect.referral_code is not None and customer_id == context.customer.id):
         return  # nobody has that code, or it is the customer's own
     context.rows.facts.append(

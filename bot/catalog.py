@@ -184,7 +184,7 @@ class Catalog:
     def _fall_back(self, sources: dict[str, Source], reading_: Reading) -> tuple[dict[str, Source], Reading]:
         """Replace bad files by their last good revisions until the set proves."""
         with reading(self.engine) as conn:
-            good = {row["name"]: Source(row["name"], row["source"]) for row in revisions.latest(conn)}
+            good = {name: Source(name, row["source"]) for name, row in revisions.latest(conn).items()}
         trusted: set[str] = set()
         for _ in range(len(sources) + len(good) + 2):
             bad = {file.removesuffix(".yaml") for file in reading_.bad_files}

@@ -113,7 +113,8 @@ class Schedule:
         occasion = today if trigger.schedule.again_after else "once"
         while True:
             with writing(self.engine) as conn:
-                ids = list(conn.execute(select_customers(trigger.when, now, after_id, BATCH)).scalars())
+                found = conn.execute(select_customers(trigger.when, now, after_id, BATCH))
+                ids: list[int] = [row[0] for row in found]
                 if not ids:
                     return done
                 due = ids

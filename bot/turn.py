@@ -150,6 +150,53 @@ class Turns:
         rows.flush(conn, now)
         return answer
 
+    def replay(self, message_id: int, now: datetime) -> bool:
+        """Take a text again whose turn broke; its replies go through the outbox.
+
+        Returns False, and changes nothing, when the text does not wait for that or breaks again.
+        """
+        with writing(self.engine) as conn:
+            row = messages.by_id(conn, message_id)
+            if row is None or row["direction"] != "in" or row["state"] != "failed" or row["customer_id"] is None:
+                return False
+            book = self.catalog.book
+            record = customers.lock_by_id(conn, [row["customer_id"]])
+            customer = load_customers(conn, record, book.programme.shop.languages[0], now)[row["customer_id"]]
+            event = MessageReceived(row["sid"], row["sender"], row["recipient"], row["body"], row["created_at"])
+            decision = self._decide(book, customer, event, loyalty.stock_taken(conn), now)
+            if decision.error:
+                return False
+            rows = Rows()
+            context = self._context(conn, rows, book, customer, record[customer.id]["sendable"], None, message_id, now)
+            apply_conversations(decision.conversations, context)
+            apply_all(decision.effects, context)
+            rows.flush(conn, now)
+            return messages.replayed(conn, message_id, decision.explanation())
+
+    def _context(
+        self,
+        conn: Connection,
+        rows: Rows,
+        book: Book,
+        customer: Customer,
+        sendable: bool,
+        text: MessageReceived | None,
+        inbound_id: int | None,
+        now: datetime,
+    ) -> Context:
+        return Context(
+            conn=conn,
+            rows=rows,
+            customer=customer,
+            programme=book.programme,
+            now=now,
+            sender=text.recipient if text else self.settings.sender or book.programme.shop.phone,
+            inbound_id=inbound_id,
+            handed_over_now=text is not None,
+            sendable=sendable,
+            lots=list(customer.lots),
+        )
+
     def _take_wave(self, conn: Connection, events: Sequence[Event], now: datetime) -> list[Answer]:
         """Handle events of different customers: read for all, decide for each, write for all."""
         book = self.catalog.book
@@ -240,19 +287,8 @@ class Turns:
         """Collect the rows of one decision and say what goes back at once."""
         text = event if isinstance(event, MessageReceived) else None
         inbound_id = next_id() if text else None
-        context = Context(
-            conn=conn,
-            rows=rows,
-            customer=customer,
-            programme=book.programme,
-            now=now,
-            sender=text.recipient if text else self.settings.sender or book.programme.shop.phone,
-            inbound_id=inbound_id,
-            handed_over_now=text is not None,
-            carrier_answers=self._carrier_answers(text, decision.routing),
-            sendable=loaded.sendable[customer.id],
-            lots=list(customer.lots),
-        )
+        context = self._context(conn, rows, book, customer, loaded.sendable[customer.id], text, inbound_id, now)
+        context.carrier_answers = self._carrier_answers(text, decision.routing)
         apply_conversations(decision.conversations, context)
         apply_all(decision.effects, context)
         if text is None:

@@ -361,3 +361,26 @@ def _fold(message: dict[str, Any], update_: Row) -> bool:
 def log_status(connection: Connection, rows: Sequence[Row]) -> None:
     """Append reports to `status_log` without moving anything."""
     insert_rows(connection, status_log, rows)
+
+
+_FAILED = (
+    select(messages)
+    .where(messages.c.direction == "in", messages.c.state == literal_column("'failed'"))
+    .order_by(messages.c.id)
+    .limit(bindparam("count"))
+)
+_REPLAYED = (
+    update(messages)
+    .where(messages.c.id == bindparam("the_id"), messages.c.state == literal_column("'failed'"))
+    .values(state="received", explanation=bindparam("reasons", type_=Document))
+)
+
+
+def failed(connection: Connection, limit: int) -> list[Row]:
+    """Return inbound texts whose turn broke and that wait to be taken again, oldest first."""
+    return all_rows(connection.execute(_FAILED, {"count": limit}))
+
+
+def replayed(connection: Connection, identifier: int, explanation: Any) -> bool:
+    """Note that a failed text was taken after all; False when it was not waiting for that."""
+    return connection.execute(_REPLAYED, {"the_id": identifier, "reasons": explanation}).rowcount == 1
