@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from bot.engine.facts import day_mark, variant
+from bot.engine.facts import day_mark
+from bot.engine.variant import variant_of
 from storage import consent, customers, loyalty, vouchers
 from storage.database import writing
 from storage.ids import next_id
@@ -39,7 +40,7 @@ def cast(engine: Engine, now: datetime, zone: tzinfo, given: Mapping[str, Any]) 
 def _insert_customer(scene: _Scene, phone: str, given: Mapping[str, Any]) -> int:
     identifier = next_id()
     for name, group in (given.get("variant") or {}).items():
-        while variant(identifier, name) != group:
+        while variant_of(identifier, name) != group:
             identifier += 1
     with writing(scene.engine) as conn:
         customers.insert_missing(conn, [_customer_row(scene, identifier, phone, given)])

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.engine.decision import Decision
+from bot.transcripts.casting import PHONE
 from bot.transcripts.script import Saying, ScriptStep, Transcript
-from bot.transcripts.stage import PHONE, Play, Sent, Stage
+from bot.transcripts.stage import Play, Sent, Stage
 
 
 @dataclass(slots=True)
