@@ -28,6 +28,7 @@ from bot.errors import FlowError, FlowFilesInvalid
 from bot.lexicon import load as load_lexicon
 from storage import revisions
 from storage.database import reading, writing
+from storage.ids import next_id
 
 PROGRAMME = "programme"
 PHRASES = "phrases"
@@ -219,6 +220,7 @@ class Catalog:
                 conn,
                 [
                     {
+                        "id": next_id(),
                         "name": source.name,
                         "kind_of_file": source.kind,
                         "digest": source.digest,
