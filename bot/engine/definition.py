@@ -79,6 +79,7 @@ class Transition:
     when: Predicate | None = None
     do: tuple[Action, ...] = ()
     say: Text | None = None
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)  #: key -> where its value stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,7 @@ class Trigger:
     at: str | None = None  #: not before this local time on that day
     schedule: Schedule | None = None
     called: bool = False  #: may be started or called by another flow
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)  #: key -> where its value stands
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from bot.engine.language.arrows import ARROW_TABLE
 from bot.engine.language.asks import KINDS, OUTCOMES, SOURCES
 from bot.engine.language.flows import FLOW, TRIGGER
 from bot.engine.language.phrasebook import PHRASES
-from bot.engine.language.predicates import BARE, CLOSED, KEYED, OPERATORS, SETTINGS
+from bot.engine.language.predicates import BARE, CLOSED, KEYED, SETTINGS, operators
 from bot.engine.language.programmes import PROGRAMME
 from bot.engine.language.shapes import Definitions, Record, Schema
 from bot.engine.language.states import STATE_TABLE
@@ -91,7 +91,7 @@ def _forms(fact: Fact) -> list[str]:
         "after": "30 days ago",
     }
     forms = []
-    for operator in KEYED.get(fact.name) or OPERATORS[fact.type]:
+    for operator in operators(fact):
         plain = operator if operator in BARE else samples[operator]
         asked = plain if operator in BARE or operator == "is" else f"{{{operator}: {plain}}}"
         asked = f"{{NAME: {asked}}}" if fact.name in KEYED else asked

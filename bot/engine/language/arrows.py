@@ -22,10 +22,11 @@ def _build(values: Values, reader: Reader) -> Transition:
         reader.error("empty-arrow", "an arrow says where `to`, or what to `do` or `say`", values.place)
     return Transition(
         to=values.get("to"),
-        place=values.at("to"),
+        place=values.place,
         when=values.get("if"),
         do=values.get("do", ()),
         say=values.get("say"),
+        places=values.values,
     )
 
 

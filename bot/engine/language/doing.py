@@ -177,7 +177,7 @@ def _finish(kind: ActionType, arguments: dict[str, Any], node: Node, reader: Rea
             reader.error("missing-argument", "`per` counts awards under a name: it needs `once`", node.place)
             return None
         named = full["points"] if isinstance(full["points"], str) else None
-        full["reason"] = full["reason"] or full["once"] or named
+        full["reason"] = full["reason"] or named or full["once"]
         if full["reason"] is None:
             reader.error("missing-argument", "award needs a `reason` for the ledger", node.place)
             return None

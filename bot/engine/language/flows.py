@@ -93,6 +93,7 @@ def _trigger(values: Values, reader: Reader) -> Trigger | None:
         at=values.get("at"),
         schedule=values.get("schedule"),
         called=values.get("called", False),
+        places=values.values,
     )
     if "schedule" in here:
         _check_schedule(trigger, values, reader)

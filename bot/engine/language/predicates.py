@@ -129,12 +129,15 @@ def _keyed(fact: Fact, node: Node, reader: Reader) -> Predicate | None:
     return good[0] if len(good) == 1 else All(good)
 
 
-def _allowed(fact: Fact) -> tuple[Operator, ...]:
+def operators(fact: Fact) -> tuple[Operator, ...]:
+    """Return how a fact may be asked."""
+    if fact.name in CLOSED:
+        return ("is", "one_of")
     return KEYED.get(fact.name) or OPERATORS[fact.type]
 
 
 def _ask(fact: Fact, key: str | None, node: Node, reader: Reader) -> Predicate | None:
-    allowed = _allowed(fact)
+    allowed = operators(fact)
     if isinstance(node, Table) and node.entries:
         asks = [_operation(fact, key, entry, allowed, reader) for entry in node.entries.values()]
         good = tuple(ask for ask in asks if ask is not None)
@@ -245,7 +248,7 @@ def _fact_schema(fact: Fact) -> Schema:
 
 
 def _ask_schema(fact: Fact, words: tuple[str, ...] | None = None) -> Schema:
-    allowed = _allowed(fact)
+    allowed = operators(fact)
     plain: Schema = {"enum": list(words)} if words else _PLAIN[fact.type]
     if fact.name in ("slot", "attribute"):
         plain = {"type": ["string", "number", "boolean"]}

@@ -246,9 +246,7 @@ PROGRAMME = Record(
         Field("opt_in", OneOf("opt-in", ("single", "double")), "double: JOIN, then YES. single: JOIN is enough"),
         Field("tier_window", Duration(), "points earned in this time count towards the tier"),
         Field("undo_within", Duration(), "how long a redemption can be taken back"),
-        Field(
-            "accents", OneOf("way with accents", ("fold", "keep")), "fold: plain letters where that saves money"
-        ),
+        Field("accents", OneOf("way with accents", ("fold", "keep")), "fold: plain letters where that saves money"),
         Field("limits", LIMITS, "for marketing only"),
         Field("awards", TableOf(_KEY, _SOME, "names and points"), "named amounts of points", required=True),
         Field("tiers", EntriesShape(TIER), "tiers, lowest first", required=True),

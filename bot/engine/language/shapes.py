@@ -275,6 +275,7 @@ class Values:
     place: Place
     found: Mapping[str, Any]
     places: Mapping[str, Place]  #: of each key that stands there, also of mistaken ones
+    values: Mapping[str, Place]  #: of what each key holds
 
     def get(self, key: str, default: Any = None) -> Any:
         return self.found.get(key, default)
@@ -314,7 +315,8 @@ class Record(Shape[T]):
         for f in self.fields:
             if f.required and f.key not in node.entries:
                 reader.error("missing-key", f"{self.name} needs `{f.key}`: {f.meaning}", node.place)
-        return Values(node.place, found, {text: entry.key.place for text, entry in node.entries.items()})
+        places = {text: entry.key.place for text, entry in node.entries.items()}
+        return Values(node.place, found, places, {text: entry.value.place for text, entry in node.entries.items()})
 
     def schema(self, defs: Definitions) -> Schema:
         return defs.refer(self.name, lambda: self.write(defs)) if self.titled else self.write(defs)

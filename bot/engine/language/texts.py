@@ -16,6 +16,7 @@ from bot.engine.message import Template, TemplateError, compile_template
 LANGUAGE = r"[a-z]{2}"
 FIRST_LANGUAGE = "en"
 MAX_CASES = 20
+LANGUAGE_NAMES = {"english": "en", "spanish": "es", "french": "fr", "german": "de", "portuguese": "pt"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,13 @@ def _is_language(entry: Entry, reader: Reader, *, conditional: bool) -> bool:
         message = "a text with conditions is a list of cases, each beginning with `- if:`"
         reader.error("unknown-key", message, entry.key.place)
         return False
-    known = ["en", "es", "if"] if conditional else ["en", "es"]
-    reader.unknown("language", entry.key.text, known, entry.key.place)
+    code = LANGUAGE_NAMES.get(entry.key.text.lower())
+    if code is not None:
+        message = f"languages are written as two letters: '{code}', not '{entry.key.text}'"
+        reader.error("unknown-language", message, entry.key.place, code)
+    else:
+        known = [*LANGUAGE_NAMES.values(), *(["if"] if conditional else [])]
+        reader.unknown("language", entry.key.text, known, entry.key.place)
     return False
 
 

@@ -80,7 +80,7 @@ def _check_keywords(flow: Flow, reader: Reader) -> None:
         for keyword in (word for words in trigger.keywords.values() for word in words):
             kind = WORDS.get(normalise(keyword))
             if kind is not None and kind not in own:
-                _complain(keyword, kind, trigger.place, reader)
+                _complain(keyword, kind, trigger.places.get("keywords", trigger.place), reader)
     for state in flow.states.values():
         for keyword, transitions in state.listen.items():
             if (kind := WORDS.get(normalise(keyword))) is not None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bot.engine.definition import Action, Flow, Place
 from bot.engine.guards import Ask
+from bot.engine.language.flows import asks
 from bot.engine.language.reader import Reader, nearest
 from bot.engine.prover.book import OUTSIDE_EVENTS, Book
-from bot.engine.prover.walk import actions, arrows, asks, conditions
+from bot.engine.prover.walk import actions, arrows, conditions
 
 RETURNED = "returned"  #: the outcome of a call, whatever the called flow's own outcome was
 
@@ -18,7 +19,7 @@ def check_names(flow: Flow, book: Book) -> None:
     for trigger in flow.triggers:
         if trigger.event is not None:
             known = {*OUTSIDE_EVENTS, *book.given.events}
-            _check_open("fact", trigger.event, known, trigger.place, reader)
+            _check_open("fact", trigger.event, known, trigger.places.get("event", trigger.place), reader)
     for action in actions(flow):
         _check_action(action, book, reader)
     for state in flow.states.values():
@@ -32,14 +33,14 @@ def check_names(flow: Flow, book: Book) -> None:
 def _check_states(flow: Flow, reader: Reader) -> None:
     for trigger in flow.triggers:
         if trigger.to and trigger.to not in flow.states:
-            reader.unknown("state", trigger.to, flow.states, trigger.place)
+            reader.unknown("state", trigger.to, flow.states, trigger.places.get("to", trigger.place))
     for state in flow.states.values():
         for arrow in arrows(state):
-            to = arrow.transition.to
+            transition, to = arrow.transition, arrow.transition.to
             if to is not None and to not in flow.states:
-                reader.unknown("state", to, flow.states, arrow.transition.place)
+                reader.unknown("state", to, flow.states, transition.places.get("to", transition.place))
             if to is None and arrow.key == "go":
-                reader.error("missing-to", "an arrow of `go` leads somewhere: it needs `to`", arrow.transition.place)
+                reader.error("missing-to", "an arrow of `go` leads somewhere: it needs `to`", transition.place)
 
 
 def _check_open(what: str, word: str, known: set[str], place: Place, reader: Reader) -> None:

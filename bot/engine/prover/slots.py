@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 
 from bot.engine.definition import Action, Flow, Place, State, Text
 from bot.engine.guards import Predicate
+from bot.engine.language.flows import asks
 from bot.engine.language.reader import Reader, nearest
 from bot.engine.language.texts import locate
 from bot.engine.language.variables import FAMILIES, SLOT_PARTS, VARIABLES
 from bot.engine.prover.book import OUTSIDE_EVENTS, Book
-from bot.engine.prover.walk import REWARD_SOURCES, Arrow, Said, actions, arrows, asks, case_place, texts
+from bot.engine.prover.walk import REWARD_SOURCES, Arrow, Said, actions, arrows, case_place, texts
 
 SHADOWS = frozenset({name.partition(".")[0] for name in VARIABLES} | set(FAMILIES)) - {"voucher"}
 """A slot by such a name would hide a variable."""
@@ -46,7 +47,7 @@ def check_slots(flow: Flow, book: Book) -> None:
     for trigger in flow.triggers:
         if trigger.when is not None:
             given = _given_by_event(trigger.event, book) | ({trigger.takes} if trigger.takes else set())
-            check.predicate(trigger.when, trigger.place, slots.all_of(given))
+            check.predicate(trigger.when, trigger.places.get("if", trigger.place), slots.all_of(given))
     for state in flow.states.values():
         check.state(state)
     for slot, place in _places_of_slots(flow):
@@ -165,7 +166,7 @@ class _Check:
         for arrow in arrows(state):
             transition, known = arrow.transition, answered if arrow.answered else here
             if transition.when is not None:
-                self.predicate(transition.when, transition.place, known)
+                self.predicate(transition.when, transition.places.get("if", transition.place), known)
             known |= self.slots.all_of(_remembered(transition.do))
             self.actions(transition.do, known)
             if transition.say is not None:

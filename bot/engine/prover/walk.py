@@ -8,7 +8,6 @@ from typing import Literal
 
 from bot.engine.definition import Action, Ask, Flow, Place, State, Text, Transition
 from bot.engine.guards import Predicate
-from bot.engine.language.flows import asks
 
 Moment = Literal["state", "ask", "silence"]
 
@@ -101,11 +100,12 @@ def conditions(flow: Flow) -> Iterator[Condition]:
     """Yield every predicate of a flow."""
     for trigger in flow.triggers:
         if trigger.when is not None:
-            yield Condition(trigger.when, trigger.place)
+            yield Condition(trigger.when, trigger.places.get("if", trigger.place))
     for state in flow.states.values():
         for arrow in arrows(state):
-            if arrow.transition.when is not None:
-                yield Condition(arrow.transition.when, arrow.transition.place)
+            transition = arrow.transition
+            if transition.when is not None:
+                yield Condition(transition.when, transition.places.get("if", transition.place))
     for said in all_texts(flow):
         for case in said.text.cases:
             if case.when is not None:
@@ -162,22 +162,3 @@ def uses(flow: Flow) -> Uses:
             case _:
                 pass
     return found
-
-
-__all__ = [
-    "REWARD_SOURCES",
-    "Arrow",
-    "Condition",
-    "Said",
-    "Uses",
-    "actions",
-    "all_texts",
-    "arrows",
-    "asks",
-    "at_once",
-    "case_place",
-    "conditions",
-    "reachable",
-    "texts",
-    "uses",
-]
