@@ -19,7 +19,7 @@ import requests
 from bot.engine.message import measure
 from bot.errors import RegularsError
 from bot.settings import Settings
-from bot.web.signature import sign
+from bot.signature import sign
 
 ACCOUNT = "AC" + "0" * 32  # as bot/carrier/simulated.py names the account
 PATIENCE = 15.0  # seconds; Twilio's own limit for an answer: https://www.twilio.com/docs/usage/webhooks/webhooks-faq

@@ -76,7 +76,7 @@ def number() -> Response:
         free = shown.free_numbers(conn, candidates)
     if not free:
         return _with_status(_sorry("Every number kept for demos is taken. Type one yourself."), 409)
-    return _json({"phone": random.choice(free)})  # noqa: S311 - any will do
+    return _json({"phone": random.choice(free)})
 
 
 @blueprint.post("/send")

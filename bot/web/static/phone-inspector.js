@@ -1,0 +1,224 @@
+// Beside the phone: who the customer is, and for every text what the machine understood and did.
+
+import { count, el, sync } from "./regulars.js";
+import { CONSENT, costHint, DECISIONS, EFFECTS, fate, size } from "./phone-words.js";
+
+/** The card of facts about one customer. */
+export function drawFacts(place, { customer, display, times, now }) {
+  const signature = JSON.stringify([customer, display, Math.floor(now.getTime() / 60_000)]);
+  if (place.dataset.signature === signature) return;
+  place.dataset.signature = signature;
+  place.replaceChildren(customer ? factsOf(customer, times, now) : stranger(display));
+}
+
+function stranger(display) {
+  return el(
+    "div",
+    { class: "card facts" },
+    el("p", { class: "title" }, el("strong", {}, display)),
+    el("p", { class: "soft" }, "Nobody yet: the shop has never heard of this number. Text JOIN to become a customer."),
+  );
+}
+
+function factsOf(customer, times, now) {
+  const [words, tone] = CONSENT[customer.consent] ?? [customer.consent, ""];
+  const at = (iso) => times.brief(new Date(iso), now);
+  return el(
+    "div",
+    { class: "card facts" },
+    el("p", { class: "title" }, el("strong", { dir: "auto" }, customer.name ?? customer.display), customer.name && el("span", {}, customer.display)),
+    el(
+      "p",
+      { class: "tags" },
+      el("span", { class: "tag" }, count(customer.points, "point")),
+      customer.tier && el("span", { class: "tag" }, customer.tier),
+      el("span", { class: `tag ${tone}` }, words),
+      customer.doubt && el("span", { class: "tag warn" }, "Marketing paused: in doubt"),
+      !customer.reachable && el("span", { class: "tag bad" }, "Takes no texts"),
+      customer.wants_person && el("span", { class: "tag warn" }, "Waits for a person"),
+    ),
+    el(
+      "dl",
+      { class: "pairs" },
+      pair("Place", customer.conversations.length ? customer.conversations.map((each) => placeOf(each, times, now)) : el("span", { class: "soft" }, "no open conversation")),
+      customer.timers.length > 0 &&
+        pair(
+          "Waiting",
+          customer.timers.slice(0, 4).map((timer) =>
+            el("p", { title: times.long.format(new Date(timer.at)) }, `${timer.kind === "deadline" ? "silence ends" : "reminder"} ${times.relative(new Date(timer.at), now)} `, el("span", { class: "soft" }, timer.title ?? "")),
+          ),
+        ),
+      customer.vouchers.length > 0 && pair("Vouchers", customer.vouchers.map((voucher) => voucherOf(voucher, times))),
+      customer.proof && pair("Consent", `${customer.proof.status} by ${customer.proof.how}, ${at(customer.proof.at)}${customer.proof.version ? `, wording ${customer.proof.version}` : ""}`),
+      pair("Language", customer.language === "es" ? "Spanish" : customer.language === "en" ? "English" : customer.language),
+    ),
+  );
+}
+
+function placeOf(place, times, now) {
+  return el(
+    "p",
+    { title: `since ${times.long.format(new Date(place.since))}` },
+    place.title,
+    ": ",
+    el("strong", {}, place.state),
+    " ",
+    place.file && el("code", { class: "soft" }, place.file),
+    place.misses > 0 && el("span", { class: "soft" }, ` misunderstood ${place.misses}×`),
+  );
+}
+
+function voucherOf(voucher, times) {
+  const open = voucher.status === "issued";
+  return el(
+    "p",
+    {},
+    el("code", { class: open ? "" : "struck" }, voucher.code),
+    ` ${voucher.name}, `,
+    el("span", { class: "soft" }, open ? `until ${times.day.format(new Date(voucher.ends))}` : voucher.status),
+  );
+}
+
+function pair(name, value) {
+  return [el("dt", {}, name), el("dd", {}, ...[value].flat())];
+}
+
+/** One card for each text that came in with what it caused, and for each text that went out by itself. */
+export function drawTurns(list, { messages, chosen, times, now }, open) {
+  sync(
+    list,
+    turnsOf(messages),
+    (turn) => turn.key,
+    (turn) => JSON.stringify([turn.text, turn.replies, turn.key === chosen, times.date.format(now)]) + waitingSignature(turn, now),
+    (turn, old) => cardOf(turn, turn.key === chosen, old ? old.querySelector("details").open || turn.key === chosen : turn.key === chosen || turn.newest, times, now, open),
+  );
+}
+
+/** Return the key of the card that tells about a message. */
+export function turnOf(messages, id) {
+  const message = messages.find((each) => each.id === id);
+  return message?.answers && messages.some((each) => each.id === message.answers) ? message.answers : id;
+}
+
+function turnsOf(messages) {
+  const turns = new Map();
+  for (const message of messages) {
+    if (message.from === "customer") turns.set(message.id, { key: message.id, text: message, replies: [] });
+  }
+  for (const message of messages) {
+    if (message.from === "customer") continue;
+    const turn = turns.get(message.answers);
+    if (turn) turn.replies.push(message);
+    else turns.set(message.id, { key: message.id, text: null, replies: [message] });
+  }
+  const at = (turn) => (turn.text ?? turn.replies[0]).at;
+  const ordered = [...turns.values()].sort((one, other) => (at(one) < at(other) ? 1 : at(one) > at(other) ? -1 : BigInt(one.key) < BigInt(other.key) ? 1 : -1));
+  if (ordered.length) ordered[0].newest = true;
+  return ordered;
+}
+
+function waitingSignature(turn, now) {
+  return turn.replies.some((reply) => reply.state === "queued") ? String(Math.floor(now.getTime() / 60_000)) : "";
+}
+
+function cardOf(turn, chosen, opened, times, now, open) {
+  const { text, replies } = turn;
+  const lead = text ?? replies[0];
+  const body = text ? understood(text, replies, times, now) : unasked(lead, times, now);
+  return el(
+    "li",
+    { class: `turn-card${chosen ? " chosen" : ""}` },
+    el(
+      "details",
+      { open: opened },
+      el(
+        "summary",
+        { on: { click: () => open(turn.key) } },
+        el("span", { class: "quote", dir: "auto" }, text ? quoted(text) : lead.body),
+        el("time", { class: "when", title: times.long.format(new Date(lead.at)) }, times.brief(new Date(lead.at), now)),
+        el("span", { class: "gist" }, text ? gist(text) : `By itself: ${fate(lead, times, now)}`),
+      ),
+      el("div", { class: "turn-body" }, body),
+    ),
+  );
+}
+
+function quoted(text) {
+  const words = text.body ? `“${text.body.slice(0, 140)}”` : "";
+  return text.media.length ? `${words} with a picture`.trim() : words || "(an empty text)";
+}
+
+function gist(text) {
+  const why = text.why;
+  if (!why) return "Recorded";
+  if (why.error) return "Something broke; the text is kept";
+  return DECISIONS[why.decision] ?? why.decision ?? "Recorded";
+}
+
+function understood(text, replies, times, now) {
+  const why = text.why ?? {};
+  return [
+    why.error && el("p", { class: "bad-text" }, `The flow broke and the state is as it was: ${why.error}`),
+    el(
+      "dl",
+      { class: "pairs" },
+      why.decision && pair("Understood", [DECISIONS[why.decision] ?? why.decision, why.intent && [" ", el("span", { class: "tag" }, why.intent)]].flat()),
+      why.rule && pair("Rule", el("code", {}, why.rule)),
+      why.matched && pair("Matched", el("span", { dir: "auto" }, `“${why.matched}”`)),
+      why.score !== undefined && pair("Score", score(why.score)),
+      why.runner_up && pair("Runner-up", [el("span", {}, `${why.runner_up.what} by “${why.runner_up.matched}” `), score(why.runner_up.score)]),
+      why.notes?.length > 0 && pair("Notes", why.notes.map((note) => el("p", {}, note))),
+      why.steps?.length > 0 && pair("Went", el("ol", { class: "steps" }, why.steps.map(stepOf))),
+      why.effects?.length > 0 && pair("Did", el("span", { class: "tags" }, effectsOf(why.effects))),
+      pair("Said", replies.length ? el("ul", { class: "reply-lines" }, replies.map((reply) => replyOf(reply, times, now))) : el("span", { class: "soft" }, "nothing")),
+      pair("Its size", size(text)),
+    ),
+  ];
+}
+
+function unasked(message, times, now) {
+  return el(
+    "dl",
+    { class: "pairs" },
+    message.flow && pair("From", [el("strong", {}, message.flow), message.flow_state ? ` in ${message.flow_state}` : ""]),
+    message.purpose && pair("Kind", message.purpose),
+    pair("Said", el("ul", { class: "reply-lines" }, replyOf(message, times, now))),
+    message.attempts > 1 && pair("Attempts", String(message.attempts)),
+  );
+}
+
+function replyOf(message, times, now) {
+  const hint = costHint(message);
+  const bad = ["failed", "undelivered", "dead"].includes(message.state);
+  return el(
+    "li",
+    {},
+    el("p", { class: "words", dir: "auto" }, message.body),
+    el("p", { class: bad ? "bad" : message.arrived ? "soft" : "warn" }, `${fate(message, times, now)} · ${size(message)}`),
+    hint && el("p", { class: "warn" }, hint),
+  );
+}
+
+function stepOf(step) {
+  return el(
+    "li",
+    {},
+    el("span", { class: "soft" }, step.flow),
+    step.from ? el("span", { class: "from" }, step.from) : el("span", { class: "soft" }, "begins"),
+    el("span", { class: "soft" }, `${step.outcome ?? ""} →`),
+    el("span", { class: "to" }, step.to ?? "stays"),
+    el("code", {}, step.at),
+    step.refused?.length > 0 && el("span", { class: "soft" }, `not: ${step.refused.join("; ")}`),
+  );
+}
+
+function effectsOf(effects) {
+  const counted = new Map();
+  for (const name of effects) counted.set(name, (counted.get(name) ?? 0) + 1);
+  return [...counted].map(([name, times]) => el("span", { class: "tag", title: name }, `${EFFECTS[name] ?? name}${times > 1 ? ` ×${times}` : ""}`));
+}
+
+function score(value) {
+  const shown = Math.round(value * 100) / 100;
+  return el("span", { class: "score" }, el("meter", { min: "0", max: "1", value: String(Math.min(1, value)), "aria-label": `${shown} of 1` }), String(shown));
+}

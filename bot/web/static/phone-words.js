@@ -1,0 +1,95 @@
+// The machine's words in a person's words.
+
+export const DECISIONS = {
+  opt_out: "Wants to leave: opted out",
+  opt_out_confirm: "Perhaps wants to leave: asked back once, marketing paused",
+  opt_in: "Wants to join or come back",
+  help: "Asks for help",
+  flow: "Starts something",
+  reply: "Answers what was asked",
+  fallback: "Not understood",
+  ignore: "Nothing to answer",
+  hold: "A person has the conversation; the machine stays silent",
+};
+
+export const EFFECTS = {
+  SendMessage: "says something",
+  RecordConsent: "records consent",
+  AddEntry: "changes points",
+  IssueVoucher: "gives a voucher",
+  RevokeVoucher: "takes a voucher back",
+  TakeStock: "takes from stock",
+  SetAttribute: "notes a fact",
+  SetMark: "remembers it was given",
+  AddTag: "adds a tag",
+  RemoveTag: "removes a tag",
+  SetTimer: "sets a timer",
+  CancelTimers: "cancels reminders",
+  CancelPending: "holds back what was queued",
+  RequestPerson: "asks for a person",
+  RecordFact: "records an event",
+};
+
+export const REASONS = {
+  carrier_answers: "Twilio answers this word itself",
+  opted_out: "the customer has opted out",
+  no_consent: "the customer never agreed to marketing",
+  in_doubt: "it is not settled whether the customer wants out",
+  quiet_hours: "it is outside texting hours where the customer may be",
+  frequency_cap: "the customer had enough marketing lately",
+  held_by_person: "a person has the conversation",
+  too_late: "its moment has passed",
+  bad_number: "the carrier says this number takes no texts",
+  never_open: "there is no hour at which it may go out",
+};
+
+export const CONSENT = {
+  none: ["Never agreed", ""],
+  pending: ["Asked, not confirmed", "warn"],
+  subscribed: ["Subscribed", "good"],
+  unsubscribed: ["Opted out", "bad"],
+};
+
+const STATES = {
+  queued: "waiting to go out",
+  sending: "handed to the carrier",
+  sent: "sent, not confirmed yet",
+  delivered: "delivered",
+  undelivered: "not delivered",
+  failed: "failed",
+  suppressed: "not sent",
+  unknown: "perhaps sent",
+  dead: "given up",
+  received: "received",
+};
+
+/** What became of a message, in one phrase; never more than is known. */
+export function fate(message, times, now) {
+  const reason = message.reason ? REASONS[message.reason] ?? message.reason : null;
+  if (message.state === "queued") {
+    const at = new Date(message.at);
+    const when = at > now ? `waits until ${times.sameDay(at, now) ? times.clock.format(at) : times.long.format(at)}` : "about to go out";
+    return reason ? `${when}: ${reason}` : when;
+  }
+  if (message.state === "sending" && !message.arrived) return "on its way to the carrier";
+  const said = STATES[message.state] ?? message.state;
+  const code = message.error ? ` (carrier's error ${message.error})` : "";
+  return reason ? `${said}: ${reason}${code}` : said + code;
+}
+
+/** "1 segment, GSM-7, 87 of 160": what it costs to send. */
+export function size(message) {
+  const alone = message.encoding === "GSM-7" ? 160 : 70;
+  const parts = message.encoding === "GSM-7" ? 153 : 67;
+  const room = message.segments === 1 ? alone : parts * message.segments;
+  return `${message.segments} segment${message.segments === 1 ? "" : "s"}, ${message.encoding}, ${message.units} of ${room}`;
+}
+
+/** Why a text costs more than it might, or null. */
+export function costHint(message) {
+  if (message.encoding === "UCS-2" && message.culprits.length) {
+    const which = message.culprits.slice(0, 3).join(" ");
+    return `${which} ${message.culprits.length === 1 ? "is" : "are"} not in the cheap alphabet, so a segment holds 70 instead of 160`;
+  }
+  return message.segments > 1 ? `billed as ${message.segments} texts` : null;
+}
