@@ -111,7 +111,7 @@ class SetTimer:
     """Wake this customer up later. Unique by (kind, scope, customer, due)."""
 
     kind: Literal["deadline", "reminder"]
-    scope: str  #: deadline: `conversation id`; reminder: its name
+    scope: str  #: deadline: `conversation id:turn`; reminder: its name
     due_at: datetime
     conversation_id: int | None = None
     turn_no: int | None = None

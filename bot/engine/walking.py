@@ -189,8 +189,11 @@ def _ask_again(turn: Turn) -> None:
 
 
 def deadline(frame: Frame, step: int, due_at: datetime) -> SetTimer:
-    """Return the timer of one `after` entry; it is void once the conversation's `turn_no` has moved on."""
-    return SetTimer("deadline", str(frame.id), due_at, frame.id, frame.turn_no, step)
+    """Return the timer of one `after` entry; it is void once the conversation's `turn_no` has moved on.
+
+    The scope names the turn, so that a void timer of the same moment is not taken for this one.
+    """
+    return SetTimer("deadline", f"{frame.id}:{frame.turn_no}", due_at, frame.id, frame.turn_no, step)
 
 
 def _hand_on(turn: Turn, frame: Frame, flow: str) -> None:
