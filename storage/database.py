@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from sqlalchemy import (
     ARRAY,
@@ -177,11 +177,20 @@ class Listed(TypeDecorator[Sequence[Any]]):
 _WORDS = Words()
 
 
-class _Among(FunctionElement[bool]):
+class ConditionElement(FunctionElement[bool]):
+    """A condition of our own making. SQLAlchemy would write `(...) = 1` for SQLite, which then uses no index."""
+
+    type = Boolean()
+    inherit_cache = True
+
+    def self_group(self, against: object = None) -> Self:
+        return self
+
+
+class _Among(ConditionElement):
     """`column IN (list)` with one parameter for the whole list, so that the statement's text never changes."""
 
     name = "among"
-    type = Boolean()
     inherit_cache = True
 
 

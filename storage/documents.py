@@ -30,20 +30,18 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
-from storage.database import Words
+from storage.database import ConditionElement, Words
 
 Condition = ColumnElement[bool]
 
 _LARGEST = 2**63 - 1
 
 
-class _Either(FunctionElement[bool]):
+class _Either(ConditionElement):
     """One condition in SQLite, another in PostgreSQL."""
 
     name = "either"
-    type = Boolean()
     inherit_cache = True
 
 

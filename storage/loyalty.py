@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     func,
+    literal_column,
     select,
     update,
 )
@@ -101,7 +102,7 @@ class Lot(NamedTuple):
     expires_at: datetime | None
 
 
-_USABLE = lots.c.remaining > 0
+_USABLE = lots.c.remaining > literal_column("0")  # a literal, so that the partial indexes are used
 _LOTS_OF = (
     select(lots.c.customer_id, lots.c.entry_id, lots.c.remaining, lots.c.expires_at)
     .where(among(lots.c.customer_id, "customer_ids"), _USABLE)
@@ -123,7 +124,11 @@ _REFILL = (
     .where(lots.c.entry_id == bindparam("the_id"))
     .values(remaining=lots.c.remaining + bindparam("count", type_=Integer))
 )
-_INSERT_ENTRY = for_both(lambda insert: insert(ledger).on_conflict_do_nothing(index_elements=["key"]))
+_INSERT_ENTRY = for_both(
+    lambda insert: insert(ledger)
+    .on_conflict_do_nothing(index_elements=["key"])
+    .execution_options(preserve_rowcount=True)
+)
 _KEYS = select(ledger.c.key, ledger.c.id).where(among(ledger.c.key, "keys"))
 _ENTRIES_OF = select(ledger).where(ledger.c.customer_id == bindparam("customer_id")).order_by(ledger.c.id)
 _BY_KEY = select(ledger).where(ledger.c.key == bindparam("key"))

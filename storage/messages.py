@@ -16,6 +16,7 @@ from sqlalchemy import (
     Index,
     Integer,
     Table,
+    and_,
     bindparam,
     func,
     literal_column,
@@ -90,6 +91,12 @@ Index(
     sqlite_where=messages.c.purpose == "marketing",
     postgresql_where=messages.c.purpose == "marketing",
 )
+Index(
+    "ix_messages_broken",
+    messages.c.id,
+    sqlite_where=and_(messages.c.direction == "in", messages.c.state == "failed"),
+    postgresql_where=and_(messages.c.direction == "in", messages.c.state == "failed"),
+)
 
 status_log = Table(
     "status_log",
@@ -112,6 +119,8 @@ Index(
 #: Literals, because a parameter would keep the partial indexes from being used.
 QUEUED: ColumnElement[str] = literal_column("'queued'")
 SENDING: ColumnElement[str] = literal_column("'sending'")
+FAILED: ColumnElement[str] = literal_column("'failed'")
+INBOUND: ColumnElement[str] = literal_column("'in'")
 MARKETING: ColumnElement[str] = literal_column("'marketing'")
 
 
@@ -365,13 +374,13 @@ def log_status(connection: Connection, rows: Sequence[Row]) -> None:
 
 _FAILED = (
     select(messages)
-    .where(messages.c.direction == "in", messages.c.state == literal_column("'failed'"))
+    .where(messages.c.direction == INBOUND, messages.c.state == FAILED)
     .order_by(messages.c.id)
     .limit(bindparam("count"))
 )
 _REPLAYED = (
     update(messages)
-    .where(messages.c.id == bindparam("the_id"), messages.c.state == literal_column("'failed'"))
+    .where(messages.c.id == bindparam("the_id"), messages.c.state == FAILED)
     .values(state="received", explanation=bindparam("reasons", type_=Document))
 )
 

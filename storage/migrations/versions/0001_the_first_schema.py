@@ -255,6 +255,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_messages')),
     sa.UniqueConstraint('sid', name=op.f('uq_messages_sid'))
     )
+    op.create_index('ix_messages_broken', 'messages', ['id'], unique=False, sqlite_where=sa.text("direction = 'in' AND state = 'failed'"), postgresql_where=sa.text("direction = 'in' AND state = 'failed'"))
     op.create_index('ix_messages_claimed', 'messages', ['claimed_until'], unique=False, sqlite_where=sa.text('claimed_until IS NOT NULL'), postgresql_where=sa.text('claimed_until IS NOT NULL'))
     op.create_index('ix_messages_customer_id_id', 'messages', ['customer_id', 'id'], unique=False)
     op.create_index('ix_messages_in_reply_to', 'messages', ['in_reply_to'], unique=False, sqlite_where=sa.text('in_reply_to IS NOT NULL'), postgresql_where=sa.text('in_reply_to IS NOT NULL'))
@@ -337,6 +338,7 @@ def downgrade() -> None:
     op.drop_index('ix_messages_marketing', table_name='messages', sqlite_where=sa.text("purpose = 'marketing'"), postgresql_where=sa.text("purpose = 'marketing'"))
     op.drop_index('ix_messages_in_reply_to', table_name='messages', sqlite_where=sa.text('in_reply_to IS NOT NULL'), postgresql_where=sa.text('in_reply_to IS NOT NULL'))
     op.drop_index('ix_messages_customer_id_id', table_name='messages')
+    op.drop_index('ix_messages_broken', table_name='messages', sqlite_where=sa.text("direction = 'in' AND state = 'failed'"), postgresql_where=sa.text("direction = 'in' AND state = 'failed'"))
     op.drop_index('ix_messages_claimed', table_name='messages', sqlite_where=sa.text('claimed_until IS NOT NULL'), postgresql_where=sa.text('claimed_until IS NOT NULL'))
     op.drop_table('messages')
     op.drop_index('ix_ledger_customer_id_id', table_name='ledger')
