@@ -16,15 +16,13 @@ from bot.engine.language import parse_predicate, read_flow, read_flow_leniently,
 from bot.engine.prover import prove
 from tests.engine.language.shop import GOOD, PHRASES, PROGRAMME, phrases, programme
 
-KEYS = (
-    *["flow", "title", "kind", "start", "states", "intent", "keywords", "questions", "takes", "compliance", "event", "after", "at", "schedule", "called"],
-    *["if", "to", "do", "say", "ask", "on", "listen", "misunderstood", "go", "call", "final", "choice", "number", "date", "email", "text", "keyword", "as"],
-    *["invalid", "yes", "no", "chosen", "none", "given", "remind", "en", "es", "all", "any", "not", "is", "one_of", "at_least", "at_most", "before", "known"],
-    *["a", "b", "end", "points", "once", "reason", "key", "min", "max", "words", "every", "again_after", "yes_no", "rewards_in_reach", "hand_over"],
-    *("true", "2h", "1", "{points}", "{x,plural,}", "{{", "'", '"', "~", ""),
-    *ACTIONS,
-    *FACTS,
-)
+NAMES = """\
+flow title kind start states intent keywords questions takes compliance event after at schedule called if to do say
+ask on listen misunderstood go call final choice number date email text keyword as invalid yes no chosen none given
+remind en es all any not is one_of at_least at_most before known a b end points once reason key min max words every
+again_after yes_no rewards_in_reach hand_over true 2h 1 {points} {x,plural,} {{ ' " ~
+"""
+KEYS = (*NAMES.split(), "", *ACTIONS, *FACTS)
 WORDS = st.sampled_from(KEYS) | st.integers(-5, 99) | st.booleans() | st.none() | st.text(max_size=5)
 TREES = st.recursive(
     WORDS,

@@ -129,7 +129,7 @@ def test_it_warns_of_a_language_that_is_missing_or_not_spoken() -> None:
     states = "  a: {say: {en: Hi, fr: Salut}, final: true}\n"
     assert breaches(states) == [
         "6:17 warning missing-language -> es",
-        "6:25 warning unknown-language -> es",
+        "6:25 warning unknown-language",
     ]
 
 
