@@ -21,6 +21,7 @@ FALLBACKS = "_fallbacks"  #: attribute: how many texts in a row were not underst
 HEARD = "language_heard"  #: attribute: the language the customer wrote in, not chosen
 _COMPLIANCE = {"opt_out": "stop", "opt_in": "start", "help": "help", "opt_out_confirm": "unsure"}
 _NOT_UNDERSTOOD = "not understood"
+_WITH_VALUE = frozenset({"number", "date", "email", "text"})  #: answers whose outcome says nothing of what was said
 
 
 def take_text(turn: Turn, text: MessageReceived, routing: Routing) -> None:
@@ -128,6 +129,9 @@ def _answer(turn: Turn, frame: Frame, state: State, ask: Ask, routing: Routing) 
         _not_allowed(turn, frame, state, ask, routing.problem)
         return
     outcome = routing.outcome or ""
+    if routing.value is None and ask.kind in _WITH_VALUE:
+        _misunderstood(turn, frame, state)
+        return
     value = outcome if routing.value is None else routing.value
     if ask.source is not None and value not in choices.available(turn, ask):
         _gone(turn, frame, state, ask)
