@@ -27,7 +27,7 @@ def test_it_refuses_a_form_that_was_changed(pairs: list[tuple[str, str]], added:
     """One more field is one too many, unless the form had it already."""
     signature = sign(URL, pairs, TOKEN)
     assert authentic([URL], pairs, signature, [TOKEN])
-    changed = "".join(n + v for n, v in sorted(set([*pairs, added])))
+    changed = "".join(n + v for n, v in sorted({*pairs, added}))
     if changed != "".join(n + v for n, v in sorted(set(pairs))):
         assert not authentic([URL], [*pairs, added], signature, [TOKEN])
 
