@@ -211,6 +211,11 @@ def flow_of(text: str) -> Flow:
     return flow
 
 
+def little(name: str, start: str, states: str) -> str:
+    """Return the text of a small service flow."""
+    return f"flow: {name}\ntitle: {name}\nkind: service\nstart: {start}\nstates: {states}\n"
+
+
 def shelf(*more: str, programme: str = PROGRAMME) -> Shelf:
     """Return the shop's flows and some more; one of the same name replaces."""
     flows = {flow.name: flow for flow in (flow_of(text) for text in (*FLOWS, *more))}

@@ -15,7 +15,7 @@ from bot.engine import offers, tiers
 from bot.engine.actions import ACTIONS
 from bot.engine.conversation import Lot, Voucher
 from bot.engine.doing import _ACTIONS
-from tests.engine.decide.play import ALICE, MONDAY, Player, shelf
+from tests.engine.decide.play import ALICE, MONDAY, Player, little, shelf
 
 DAY = timedelta(days=1)
 RICH = replace(ALICE, points=150)
@@ -280,14 +280,19 @@ def test_it_proves_consent_by_the_words_shown() -> None:
 
 
 def test_it_takes_how_consent_came_from_the_fact() -> None:
-    signed = "flow: signed\ntitle: S\nkind: service\nstart: [{event: signed_up, to: a}]\nstates: {a: {do: {subscribe: join}, final: true}}"
+    signed = little("signed", "[{event: signed_up, to: a}]", "{a: {do: {subscribe: join}, final: true}}")
     player = Player(shelf(signed), customer=replace(ALICE, consent="none"))
     player.fact("signed_up", how="form")
     assert player.effects(fx.RecordConsent)[0].how == "form"
 
 
 def test_it_compares_with_todays_code() -> None:
-    flow = "flow: code\ntitle: C\nkind: service\nstart: [{keywords: [CODE], takes: code, if: {slot: {code: day_code}}, to: a}, {keywords: [CODE], takes: code, to: b}]\nstates: {a: {say: Right., final: true}, b: {say: Wrong., final: true}}"
+    flow = little(
+        "code",
+        "[{keywords: [CODE], takes: code, if: {slot: {code: day_code}}, to: a},"
+        " {keywords: [CODE], takes: code, to: b}]",
+        "{a: {say: Right., final: true}, b: {say: Wrong., final: true}}",
+    )
     player = Player(shelf(flow))
     assert player.start("code", argument="k7") == ["Right."]
     assert player.start("code", argument="k8") == ["Wrong."]
@@ -365,7 +370,11 @@ PROGRAMME = shelf().programme
 
 def test_it_spreads_variants_evenly() -> None:
     groups = [0, 0]
-    flow = "flow: v\ntitle: V\nkind: service\nstart: [{keywords: [V], if: {variant: {x: {at_most: 50}}}, to: a}, {keywords: [V], to: b}]\nstates: {a: {say: a, final: true}, b: {say: b, final: true}}"
+    flow = little(
+        "v",
+        "[{keywords: [V], if: {variant: {x: {at_most: 50}}}, to: a}, {keywords: [V], to: b}]",
+        "{a: {say: a, final: true}, b: {say: b, final: true}}",
+    )
     book = shelf(flow)
     for number in range(400):
         player = Player(book, customer=replace(ALICE, id=number))
@@ -376,7 +385,13 @@ def test_it_spreads_variants_evenly() -> None:
 
 
 def test_it_counts_used_awards_for_ever_or_for_today() -> None:
-    flow = "flow: u\ntitle: U\nkind: service\nstart: [{keywords: [U], if: {used: check_in}, to: a}, {keywords: [U], if: {used: welcome}, to: b}, {keywords: [U], to: c}]\nstates: {a: {say: today, final: true}, b: {say: ever, final: true}, c: {say: never, final: true}}"
+    flow = little(
+        "u",
+        "[{keywords: [U], if: {used: check_in}, to: a},"
+        " {keywords: [U], if: {used: welcome}, to: b},"
+        " {keywords: [U], to: c}]",
+        "{a: {say: today, final: true}, b: {say: ever, final: true}, c: {say: never, final: true}}",
+    )
     player = Player(shelf(flow))
     assert player.start("u") == ["never"]
     player.customer = replace(player.customer, marks={"welcome": "2025-01-01", "check_in:day": "2026-03-02"})

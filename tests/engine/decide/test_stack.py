@@ -10,7 +10,7 @@ from bot.engine.decide import decide
 from bot.engine.events import MessageReceived
 from bot.engine.machine import compile_flow
 from bot.engine.routing import Routing
-from tests.engine.decide.play import ALICE, Player, flow_of, shelf
+from tests.engine.decide.play import ALICE, Player, flow_of, little, shelf
 
 RICH = replace(ALICE, points=150)
 MENU = """
@@ -271,7 +271,7 @@ def test_it_ends_a_conversation_whose_revision_is_lost() -> None:
 
 
 def test_it_does_not_repeat_the_question_to_who_wants_a_person() -> None:
-    human = "flow: human\ntitle: H\nkind: service\nstart: [{keywords: [HUMAN], to: a}]\nstates: {a: {do: {hand_over: asked}, say: Soon., final: true}}"
+    human = little("human", "[{keywords: [HUMAN], to: a}]", "{a: {do: {hand_over: asked}, say: Soon., final: true}}")
     player = Player(shelf(human))
     player.start("survey")
     assert player.start("human") == ["Soon."]
@@ -279,7 +279,11 @@ def test_it_does_not_repeat_the_question_to_who_wants_a_person() -> None:
 
 
 def test_it_knows_the_flow_it_interrupted() -> None:
-    inner = "flow: inner\ntitle: I\nkind: service\nstart: [{keywords: [IN], if: {in_flow: survey}, to: a}, {keywords: [IN], to: b}]\nstates: {a: {say: Inside., final: true}, b: {say: Outside., final: true}}"
+    inner = little(
+        "inner",
+        "[{keywords: [IN], if: {in_flow: survey}, to: a}, {keywords: [IN], to: b}]",
+        "{a: {say: Inside., final: true}, b: {say: Outside., final: true}}",
+    )
     player = Player(shelf(inner))
     assert player.start("inner") == ["Outside."]
     player.start("survey")

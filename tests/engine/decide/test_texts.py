@@ -9,7 +9,7 @@ import pytest
 from bot.engine import effects as fx
 from bot.engine.events import Media
 from bot.engine.routing import Routing
-from tests.engine.decide.play import ALICE, Player, shelf
+from tests.engine.decide.play import ALICE, Player, little, shelf
 
 RICH = replace(ALICE, points=150)
 PATIENT = """
@@ -74,7 +74,7 @@ def test_it_takes_the_first_trigger_whose_guard_holds_and_notes_the_refused() ->
 
 
 def test_it_falls_back_when_no_trigger_lets_the_customer_in() -> None:
-    guarded = "flow: vips\ntitle: V\nkind: service\nstart: [{keywords: [VIP], if: {tag: vip}, to: a}]\nstates: {a: {final: true}}"
+    guarded = little("vips", "[{keywords: [VIP], if: {tag: vip}, to: a}]", "{a: {final: true}}")
     player = Player(shelf(guarded))
     assert player.start("vips") == ["What?"]
 
@@ -187,7 +187,7 @@ def test_it_thanks_for_a_picture_without_words() -> None:
 def test_it_answers_in_the_language_the_customer_wrote_in() -> None:
     """Until they choose one; English words everybody uses do not turn it back."""
     player = Player()
-    said = "flow: hi\ntitle: Hi\nkind: service\nstart: [{keywords: [HI], to: a}]\nstates: {a: {say: {en: Hello, es: Hola}, final: true}}"
+    said = little("hi", "[{keywords: [HI], to: a}]", "{a: {say: {en: Hello, es: Hola}, final: true}}")
     player.book = shelf(said)
     assert player.start("hi", language="es") == ["Hola"]
     assert player.sent[0].language == "es"
@@ -198,18 +198,18 @@ def test_it_answers_in_the_language_the_customer_wrote_in() -> None:
 
 def test_it_joins_short_texts_and_keeps_long_ones_apart() -> None:
     long = "x" * 200
-    texts = f"flow: two\ntitle: T\nkind: service\nstart: [{{keywords: [TWO], to: a}}]\nstates: {{a: {{say: '{long}', go: b}}, b: {{say: '{long}', go: c}}, c: {{say: Bye, final: true}}}}"
+    texts = little(
+        "two",
+        "[{keywords: [TWO], to: a}]",
+        f"{{a: {{say: '{long}', go: b}}, b: {{say: '{long}', go: c}}, c: {{say: Bye, final: true}}}}",
+    )
     player = Player(shelf(texts))
     assert player.start("two") == [long, f"{long}\nBye"]
     assert [message.segments for message in player.sent] == [2, 2]
 
 
 def test_it_folds_accents_when_the_shop_wants_the_cheap_alphabet() -> None:
-    player = Player(
-        shelf(
-            "flow: hi\ntitle: Hi\nkind: service\nstart: [{keywords: [HI], to: a}]\nstates: {a: {say: Más, final: true}}"
-        )
-    )
+    player = Player(shelf(little("hi", "[{keywords: [HI], to: a}]", "{a: {say: Más, final: true}}")))
     assert player.start("hi") == ["Mas"]
     assert player.sent[0].encoding == "GSM-7"
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.engine import effects as fx
-from tests.engine.decide.play import ALICE, MONDAY, Player, shelf
+from tests.engine.decide.play import ALICE, MONDAY, Player, little, shelf
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 RICH = replace(ALICE, points=150)
@@ -229,7 +229,7 @@ def test_it_does_not_repeat_the_question_after_a_receipt() -> None:
 
 
 def test_it_is_silent_about_a_crash_that_no_text_caused() -> None:
-    broken = "flow: broken\ntitle: B\nkind: service\nstart: [{event: oops, to: a}]\nstates: {a: {do: {award: {points: no_such, reason: x}}, final: true}}"
+    broken = little("broken", "[{event: oops, to: a}]", "{a: {do: {award: {points: no_such, reason: x}}, final: true}}")
     player = Player(shelf(broken))
     assert player.fact("oops") == []
     assert player.decision.error is not None
