@@ -29,6 +29,7 @@ class Slots:
     bits: dict[str, int] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)  #: reward, voucher or plain
     before: dict[str, int] = field(default_factory=dict)  #: state -> slots that may be set on entering it
+    open: bool = False  #: a fact from outside may bring slots that nobody here knows
 
     def bit(self, name: str) -> int:
         return self.bits.setdefault(name, 1 << len(self.bits))
@@ -70,7 +71,8 @@ def check_phrases(book: Book) -> None:
 
 
 def _slots(flow: Flow, book: Book) -> Slots:
-    slots = Slots()
+    known = {*OUTSIDE_EVENTS, *book.given.events}
+    slots = Slots(open=any(t.event is not None and t.event not in known for t in flow.triggers))
     entering: dict[str, int] = {}
     for trigger in flow.triggers:
         given = _given_by_event(trigger.event, book)
@@ -202,7 +204,7 @@ class _Check:
     def slot(self, name: str, place: Place, known: int) -> bool:
         """Say whether a slot may be set by now, and complain when it cannot be."""
         if name not in self.slots.bits:
-            self.reader.unknown("slot", name, self.slots.bits, place)
+            self.unknown("slot", name, self.slots.bits, place)
             return False
         if not self.slots.bits[name] & known:
             message = f"the slot '{name}' cannot have been set yet at this point"
@@ -235,7 +237,15 @@ class _Check:
             else:
                 self.slot(head, place, known)
         else:
-            self.reader.unknown("variable", name, self.known_names(), place)
+            self.unknown("variable", name, self.known_names(), place)
+
+    def unknown(self, what: str, name: str, known: Iterable[str], place: Place) -> None:
+        """Complain of a name; where a fact may bring any name, only warn of what looks like a slip of the pen."""
+        if not self.slots.open:
+            self.reader.unknown(what, name, known, place)
+        elif (near := nearest(name, known)) is not None:
+            message = f"nothing here sets the {what} '{name}'; did you mean '{near}'?"
+            self.reader.warn(f"unknown-{what}", message, place, near)
 
     def family(self, name: str, head: str, rest: str, place: Place) -> None:
         members: Mapping[str, object] = FAMILIES[head]

@@ -279,3 +279,11 @@ def test_it_takes_broken_flows_for_being_there() -> None:
     broken = "flow: g\ntitle: [\n"
     caller = HEAD + "  a: {do: {start: g}, final: true}\n"
     assert lines(check({"f": caller, "g": broken}), "f.yaml") == []
+
+
+def test_it_takes_what_is_known_of_a_fact_for_slots() -> None:
+    """What a purchase or another flow's `record` tells is known; what comes from outside may tell anything."""
+    head = HEAD.replace("keywords: [GO]", "event: purchase_recorded")
+    states = '  a: {say: {en: "{amount_minor, money}{table}", es: Si}, final: true}\n'
+    assert breaches(states, head) == ["6:39 error unknown-variable"]
+    assert breaches(states, head.replace("purchase_recorded", "guest_seated")) == []
