@@ -1,0 +1,93 @@
+"""Does somebody want to be left alone? Compliance words and opt-outs in natural language.
+
+Nothing here measures likeness: a text leaves by a listed word, a listed wrong spelling, or a pattern of
+`bot/lexicon/leaving.yaml`. A false opt-out loses a customer; a missed one breaks the law (47 CFR
+64.1200(a)(10): any reasonable means), so what is truly ambiguous is asked back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.engine import words as spoken
+from bot.engine.lexicon import Lexicon, Word
+
+Level = Literal["leave", "perhaps", "yields"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How clearly a text asks to be left alone: `yields` gives way to an open question that understands it."""
+
+    level: Level
+    rule: str
+    matched: str
+
+
+def compliance(lexicon: Lexicon, words: str) -> tuple[Word, str] | None:
+    """Return the compliance word a whole text is, apart from politeness around it."""
+    if (word := lexicon.compliance.get(words)) is not None:
+        return word, words
+    tokens = words.split(" ")
+    if len(tokens) < 2 or len(tokens) > 12 or lexicon.core.isdisjoint(tokens):
+        return None
+    for wrapping, plain in ((lexicon.polite, True), (lexicon.wrappers, False)):
+        bare = " ".join(wrapping.sub("", words).split())
+        word = lexicon.compliance.get(bare)
+        if word is None:
+            bare = _once(bare)
+            word = lexicon.compliance.get(bare)
+        if word is not None and (plain or not word.plain) and (plain or word.kind == "stop"):
+            return word, bare
+    return None
+
+
+def judge(lexicon: Lexicon, text: str, words: str) -> Verdict | None:
+    """Judge a text that is no compliance word. `text` is as it came, `words` its words."""
+    leaving = lexicon.leaving
+    if leaving.alarm.isdisjoint(words.split(" ")):
+        return None
+    padded = " " + " ".join(leaving.noise.sub("", words).split()) + " "
+    tokens = padded.split()
+    if found := leaving.firm.find(padded, tokens):
+        return Verdict("leave", found[0], found[1])
+    doubt = leaving.doubts.find(padded, tokens)
+    if doubt:
+        padded = leaving.doubts.hide(padded, tokens)
+    open_words = leaving.guards.hide(padded, tokens)
+    tokens = [token for token in open_words.split() if token != "~"]
+    if found := leaving.leave.find(open_words, tokens):
+        return Verdict("leave", found[0], found[1])
+    found = leaving.unless_praise.find(open_words, tokens) or _sentence(lexicon, text, tokens)
+    if found:
+        praised = not leaving.praise.isdisjoint(tokens)
+        return Verdict("perhaps" if praised else "leave", found[0], found[1])
+    if doubt:
+        return Verdict("perhaps", doubt[0], doubt[1])
+    if found := leaving.yields.find(open_words, tokens):
+        return Verdict("yields", found[0], found[1])
+    if found := leaving.perhaps.find(open_words, tokens):
+        return Verdict("perhaps", found[0], found[1])
+    return None
+
+
+def _sentence(lexicon: Lexicon, text: str, tokens: list[str]) -> tuple[str, str] | None:
+    """Find a sentence that is a compliance word: `STOP. I don't drink coffee.`"""
+    if lexicon.core.isdisjoint(tokens):
+        return None
+    parts = spoken.clauses(spoken.fold(text))
+    for part in parts if len(parts) > 1 else ():
+        found = compliance(lexicon, lexicon.spelling.respell(part))
+        if found is not None and found[0].kind == "stop" and not found[0].plain and not found[0].typo:
+            return "a sentence is a compliance word", found[1]
+    return None
+
+
+def _once(words: str) -> str:
+    """Return a word said several times as said once: `stop stop stop`."""
+    tokens = words.split(" ")
+    for size in (1, 2):
+        if len(tokens) % size == 0 and tokens == tokens[:size] * (len(tokens) // size):
+            return " ".join(tokens[:size])
+    return words

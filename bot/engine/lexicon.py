@@ -1,0 +1,315 @@
+"""The word lists of the router as one frozen value.
+
+The lists themselves are data (`bot/lexicon/*.yaml`); `build` turns their already read text into a `Lexicon`
+and complains about what is malformed. Everything in it has gone through `words.normalise`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bot.engine.patterns import Classes, PatternError, PatternSet, compile_patterns
+from bot.engine.words import normalise, squeeze
+
+Compliance = Literal["stop", "start", "help"]
+
+
+class LexiconError(ValueError):
+    """A word list is malformed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One compliance word: what it does, the one language it belongs to, how it may be wrapped."""
+
+    kind: Compliance
+    language: str | None
+    plain: bool = False  #: a word of everyday talk: only politeness may stand around it
+    typo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """Phone spellings to the words they mean."""
+
+    words: Mapping[str, str]
+    phrases: re.Pattern[str]
+    meanings: Mapping[str, str]
+    hints: frozenset[str]  #: second words of the phrases; without one of them no phrase is there
+    known: frozenset[str]  #: words that are spelled with a doubled letter
+    squeezed: Mapping[str, str]  #: words without doubled letters -> the known word
+
+    def read(self, text: str) -> str:
+        """Return a text's words, normalised and spelled in one way."""
+        found = normalise(text)
+        return self.respell(found) if found else found
+
+    def respell(self, words: str) -> str:
+        """Spell already normalised words in one way."""
+        tokens = words.split(" ")
+        for position, token in enumerate(tokens):
+            if (meant := self.words.get(token)) is not None:
+                tokens[position] = meant
+            elif (
+                (short := squeeze(token)) != token
+                and token not in self.known
+                and (meant := self.squeezed.get(short)) is not None
+            ):
+                tokens[position] = meant
+        words = " ".join(tokens)
+        if len(tokens) > 1 and not self.hints.isdisjoint(tokens):
+            words = self.phrases.sub(lambda match: self.meanings[match.group()], words)
+        return words
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """The patterns of people who want to be left alone; `bot/lexicon/leaving.yaml` explains each list."""
+
+    noise: re.Pattern[str]
+    firm: PatternSet
+    doubts: PatternSet
+    guards: PatternSet
+    leave: PatternSet
+    unless_praise: PatternSet
+    perhaps: PatternSet
+    yields: PatternSet
+    alarm: frozenset[str]  #: without one of these words no pattern can match
+    praise: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Replies:
+    """How people answer."""
+
+    yes: Mapping[str, str]  #: words -> languages they belong to
+    no: Mapping[str, str]
+    yes_emoji: frozenset[str]
+    no_emoji: frozenset[str]
+    around: frozenset[str]
+    turns: frozenset[str]
+    negations: frozenset[str]
+    choosing: frozenset[str]
+    lasts: frozenset[str]
+    numbers: Mapping[str, int]
+    ordinals: Mapping[str, int]
+    rating: frozenset[str]
+    months: Mapping[str, int]
+    days: Mapping[str, int]
+    day_first: frozenset[str]
+    names: tuple[str, ...]  #: longest first
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """How questions are compared."""
+
+    little: frozenset[str]
+    turning: frozenset[str]
+    same: Mapping[str, str]
+    not_typos: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """Everything the router knows of words."""
+
+    spelling: Spelling
+    compliance: Mapping[str, Word]
+    returns: frozenset[str]  #: what brings back a customer who left
+    polite: re.Pattern[str]
+    wrappers: re.Pattern[str]
+    core: frozenset[str]  #: words of the compliance words; without one a text is none
+    unsure_emoji: frozenset[str]
+    leaving: Leaving
+    replies: Replies
+    tapback: re.Pattern[str]
+    questions: Questions
+
+    def words(self, text: str) -> str:
+        """Return a text's words, normalised and spelled in one way; the form in which everything is compared."""
+        return self.spelling.read(text)
+
+
+def build(documents: Mapping[str, Any]) -> Lexicon:
+    """Build the lexicon from the read word lists. Raises LexiconError naming what is malformed."""
+    try:
+        spelling = _spelling(documents)
+        compliance = documents["compliance"]
+        words = _compliance(compliance, spelling)
+        return Lexicon(
+            spelling=spelling,
+            compliance=words,
+            returns=frozenset(_normal(compliance["start"]["returns"], spelling)),
+            polite=_any_phrase(_normal(compliance["polite"], spelling)),
+            wrappers=_any_phrase(_normal([*compliance["polite"], *compliance["wrappers"]], spelling)),
+            core=frozenset(token for word in words for token in word.split(" ")),
+            unsure_emoji=frozenset(compliance["emoji"]["unsure"]),
+            leaving=_leaving(documents["leaving"]),
+            replies=_replies(documents["replies"], spelling),
+            tapback=_tapback(documents["tapbacks"]),
+            questions=_questions(documents["questions"]),
+        )
+    except PatternError as error:
+        raise LexiconError(str(error)) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LexiconError(f"a word list is malformed: {error!r}") from error
+
+
+def _spelling(documents: Mapping[str, Any]) -> Spelling:
+    document = documents["spelling"]
+    words = {variant: word for word, variants in document["words"].items() for variant in variants}
+    meanings = {variant: phrase for phrase, variants in document["phrases"].items() for variant in variants}
+    return Spelling(
+        words=words,
+        phrases=_any_phrase(meanings),
+        meanings=meanings,
+        hints=frozenset(variant.split(" ")[-1] for variant in meanings),
+        known=_doubled(documents),
+        squeezed=_squeezed(documents, words),
+    )
+
+
+def _doubled(documents: Mapping[str, Any]) -> frozenset[str]:
+    """Return the words of the lists that are rightly written with a doubled letter, such as `off`."""
+    leaving, replies = documents["leaving"], documents["replies"]
+    lists = (
+        leaving["long_vowels"],
+        *leaving["classes"].values(),
+        *(leaving[key] for key in ("firm", "doubts", "guards", "leave", "unless_praise", "perhaps", "yields")),
+        *replies["yes"].values(),
+        *replies["no"].values(),
+    )
+    text = " ".join(str(entry) for entries in lists for entry in entries)
+    return frozenset(token for token in re.findall(r"[a-z]+", text) if squeeze(token) != token and not token.startswith("stopp"))
+
+
+def _squeezed(documents: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, str]:
+    """Map known words without their doubled letters to themselves, where only one word is meant."""
+    compliance = documents["compliance"]
+    known: dict[str, set[str]] = {}
+    lists = (
+        [entry for kind in ("stop", "stop_plain", "help", "start") for group in compliance[kind].values() for entry in group],
+        [entry for group in documents["replies"]["yes"].values() for entry in group],
+        [entry for group in documents["replies"]["no"].values() for entry in group],
+        documents["leaving"]["long_vowels"],
+        compliance["polite"],
+        [*words.values()],
+    )
+    for entry in (entry for entries in lists for entry in entries):
+        for token in str(entry).split(" "):
+            if len(token) > 1:
+                known.setdefault(squeeze(token), set()).add(words.get(token, token))
+    doubled = {short: min(meant, key=len) for short, meant in known.items() if len(meant) == 1 or short in meant}
+    return {short: (short if short in known[short] else word) for short, word in doubled.items()}
+
+
+def _compliance(document: Mapping[str, Any], spelling: Spelling) -> dict[str, Word]:
+    found: dict[str, Word] = {}
+    languages: dict[str, set[str]] = {}
+    for kind, key, plain in (
+        ("help", "help", False),
+        ("start", "start", False),
+        ("stop", "stop_plain", True),
+        ("stop", "stop", False),
+    ):
+        for language, entries in document[key].items():
+            for entry in _normal(entries, spelling):
+                languages.setdefault(entry, set()).add(language)
+                found[entry] = Word(kind, _one(languages[entry]), plain)  # type: ignore[arg-type]
+        for entry in _normal(document["typos"].get(key, ()), spelling):
+            found.setdefault(entry, Word(kind, None, plain, typo=True))  # type: ignore[arg-type]
+    return found
+
+
+def _one(languages: set[str]) -> str | None:
+    only = next(iter(languages)) if len(languages) == 1 else None
+    return only if only in ("en", "es", "fr", "de", "pt") else None
+
+
+def _leaving(document: Mapping[str, Any]) -> Leaving:
+    classes: Classes = {name: tuple(entries) for name, entries in document["classes"].items()}
+    common = frozenset(document["common"])
+    firm, doubts, guards, leave, unless_praise, perhaps, yields = (
+        compile_patterns(document[key], classes, common)
+        for key in ("firm", "doubts", "guards", "leave", "unless_praise", "perhaps", "yields")
+    )
+    alarm = frozenset(
+        word for patterns in (firm, doubts, leave, unless_praise, perhaps, yields) for pattern in patterns.patterns for word in pattern.anchor
+    )
+    return Leaving(
+        noise=_any_phrase(document["noise"]),
+        firm=firm,
+        doubts=doubts,
+        guards=guards,
+        leave=leave,
+        unless_praise=unless_praise,
+        perhaps=perhaps,
+        yields=yields,
+        alarm=alarm,
+        praise=frozenset(classes["praise"]),
+    )
+
+
+def _replies(document: Mapping[str, Any], spelling: Spelling) -> Replies:
+    return Replies(
+        yes=_by_language(document["yes"], spelling),
+        no=_by_language(document["no"], spelling),
+        yes_emoji=frozenset(document["yes_emoji"]),
+        no_emoji=frozenset(document["no_emoji"]),
+        around=frozenset(_normal(document["around"], spelling)),
+        turns=frozenset(document["turns"]),
+        negations=frozenset(document["negations"]),
+        choosing=frozenset(_normal(document["choosing"], spelling)),
+        lasts=frozenset(document["lasts"]),
+        numbers=_numbers(document["numbers"]),
+        ordinals=_numbers(document["ordinals"]),
+        rating=frozenset(_normal(document["rating"], spelling)),
+        months=_numbers(document["months"]),
+        days=_numbers(document["days"]),
+        day_first=frozenset(document["day_first"]),
+        names=tuple(sorted(_normal(document["names"], spelling), key=len, reverse=True)),
+    )
+
+
+def _questions(document: Mapping[str, Any]) -> Questions:
+    return Questions(
+        little=frozenset(document["little"]),
+        turning=frozenset(document["turning"]),
+        same={variant: word for word, variants in document["same"].items() for variant in variants},
+        not_typos=frozenset(document["not_typos"]),
+    )
+
+
+def _tapback(document: Mapping[str, Any]) -> re.Pattern[str]:
+    verbs = "|".join(document["verbs"])
+    whole = "|".join(re.escape(entry) for entry in document["whole"])
+    quoted = r"[\"“”„«‹'‘]"
+    return re.compile(
+        rf"\s*(?:(?:{verbs})\s*(?:{quoted}[\s\S]+|(?:{whole})\s*)|[^\w\s\"“„«]{{1,12}}\s*(?:to|a|auf|zu|sur)\s*{quoted}[\s\S]+)$"
+    )
+
+
+def _by_language(groups: Mapping[str, Iterable[str]], spelling: Spelling) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for language, entries in groups.items():
+        for entry in _normal(entries, spelling):
+            found[entry] = f"{found.get(entry, '')} {language}".strip()
+    return found
+
+
+def _numbers(groups: Mapping[Any, Iterable[Any]]) -> dict[str, int]:
+    return {str(word): int(number) for number, entries in groups.items() for word in entries}
+
+
+def _normal(entries: Iterable[Any], spelling: Spelling) -> Iterator[str]:
+    return (found for entry in entries if (found := spelling.read(str(entry))))
+
+
+def _any_phrase(phrases: Iterable[str]) -> re.Pattern[str]:
+    """Match any of the phrases as whole words, the longest first."""
+    longest_first = sorted(set(phrases), key=len, reverse=True)
+    return re.compile(r"(?<![^ ])(?:" + "|".join(map(re.escape, longest_first)) + r")(?![^ ])")
