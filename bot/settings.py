@@ -61,7 +61,10 @@ def load_settings(environ: dict[str, str] | None = None, env_file: Path | None =
     """
     source = {k: v for k, v in dotenv_values(env_file or ROOT / ".env").items() if v is not None}
     source.update(environ if environ is not None else os.environ)
-    get = lambda name, default="": source.get(name, default).strip()  # noqa: E731 - a local shorthand
+
+    def get(name: str, default: str = "") -> str:
+        return source.get(name, default).strip()
+
     problems: list[str] = []
 
     demo_word = get("REGULARS_DEMO", "0").lower()

@@ -40,7 +40,7 @@ class TwilioCarrier:
                 body=message.body,
                 status_callback=message.status_callback,
                 **({"messaging_service_sid": message.sender} if service else {"from_": message.sender}),
-                **optional,  # type: ignore[arg-type]
+                **optional,
             )
         except TwilioRestException as refused:
             raise _translated(refused) from refused
