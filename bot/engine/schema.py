@@ -13,7 +13,8 @@ from bot.engine.language.flows import FLOW, TRIGGER
 from bot.engine.language.phrasebook import PHRASES
 from bot.engine.language.predicates import BARE, CLOSED, KEYED, SETTINGS, operators
 from bot.engine.language.programmes import PROGRAMME
-from bot.engine.language.shapes import Definitions, Record, Schema
+from bot.engine.language.records import Record
+from bot.engine.language.shapes import Definitions, Schema
 from bot.engine.language.states import STATE_TABLE
 from bot.engine.language.variables import FAMILIES, FAMILY_MEANINGS, VARIABLES
 

@@ -10,7 +10,8 @@ from bot.engine.language.doing import ACTIONS_SHAPE
 from bot.engine.language.nodes import Node, Scalar, Series
 from bot.engine.language.predicates import PREDICATE
 from bot.engine.language.reader import Reader
-from bot.engine.language.shapes import Definitions, Field, Record, Schema, Shape, Values, Word, expected
+from bot.engine.language.records import Field, Record, Values
+from bot.engine.language.shapes import Definitions, Schema, Shape, Word, expected
 from bot.engine.language.texts import TEXT
 
 STATE_NAME = Word("a state's name (to say something write {say: ...})")

@@ -9,21 +9,8 @@ from typing import Any
 from bot.engine.definition import Ask, AskKind, Option
 from bot.engine.language.nodes import Node, Scalar, Series, Table
 from bot.engine.language.reader import Reader
-from bot.engine.language.shapes import (
-    Definitions,
-    Field,
-    Flag,
-    Integer,
-    ListOf,
-    OneOf,
-    Record,
-    Schema,
-    Shape,
-    Values,
-    Word,
-    Words,
-    expected,
-)
+from bot.engine.language.records import Field, Record, Values
+from bot.engine.language.shapes import Definitions, Flag, Integer, ListOf, OneOf, Schema, Shape, Word, Words, expected
 from bot.engine.language.texts import LANGUAGE, TEXT
 
 SOURCES: Mapping[str, str] = {

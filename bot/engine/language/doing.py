@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bot.engine.actions import ACTIONS, RESERVED, ActionType, Argument, ArgumentType
+from bot.engine.actions import ACTIONS, RESERVED, SETTABLE, ActionType, Argument, ArgumentType
 from bot.engine.definition import Action
 from bot.engine.language.nodes import Broken, Node, Scalar, Series, Table
-from bot.engine.language.reader import Reader
+from bot.engine.language.reader import SLIP, Reader, nearest
 from bot.engine.language.shapes import (
     NAME,
     Clock,
@@ -196,6 +196,9 @@ def _check_set(values: Mapping[str, Any], node: Node, reader: Reader) -> bool:
         elif name == "frequency" and isinstance(value, str) and value not in FREQUENCIES:
             reader.unknown("frequency", value, FREQUENCIES, places[name], code="unknown-value")
             good = False
+        elif name not in SETTABLE and (near := nearest(name, SETTABLE, SLIP)) is not None:
+            message = f"'{name}' becomes an attribute of its own; did you mean '{near}'?"
+            reader.warn("suspicious-attribute", message, places[name], near)
     return good
 
 

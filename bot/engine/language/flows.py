@@ -12,19 +12,17 @@ from bot.engine.language.arrows import STATE_NAME
 from bot.engine.language.nodes import Node, Series, Table, read_nodes
 from bot.engine.language.predicates import PREDICATE
 from bot.engine.language.reader import Reader
+from bot.engine.language.records import Field, Record, Values
 from bot.engine.language.shapes import (
     Clock,
     Definitions,
     Duration,
-    Field,
     Flag,
     ListOf,
     OneOf,
-    Record,
     Schema,
     Shape,
     TableOf,
-    Values,
     Word,
     Words,
 )

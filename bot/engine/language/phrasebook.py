@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 from bot.engine.definition import Finding, Text
 from bot.engine.language.nodes import Node, Series, read_nodes
 from bot.engine.language.reader import Reader
-from bot.engine.language.shapes import Definitions, Field, Record, Schema, Shape, Values, expected
+from bot.engine.language.records import Field, Record, Values
+from bot.engine.language.shapes import Definitions, Schema, Shape, expected
 from bot.engine.language.texts import TEXT
 from bot.engine.phrases import Phrases
 

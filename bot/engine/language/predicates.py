@@ -16,7 +16,7 @@ from typing import Any
 from bot.engine.guards import FACTS, All, Any_, Ask, Fact, FactType, Not, Operator, Predicate
 from bot.engine.language.durations import DURATION_PATTERN, parse_duration
 from bot.engine.language.nodes import Entry, Node, Scalar, Series, Table
-from bot.engine.language.reader import Reader, nearest
+from bot.engine.language.reader import SLIP, Reader, nearest
 from bot.engine.language.shapes import NAME, Definitions, Schema, Shape, Word, describe, expected
 
 OPERATORS: Mapping[FactType, tuple[Operator, ...]] = {
@@ -43,6 +43,12 @@ CLOSED: Mapping[str, tuple[str, ...]] = {
     "frequency": ("normal", "less"),
 }
 """Facts with a closed list of words."""
+
+SPECIAL: Mapping[str, str] = {
+    "day_code": "today's code at the till",
+    "in_reach": "a chosen reward that can be had now",
+}
+"""Words with a meaning of their own in `{slot: {name: word}}`."""
 
 SETTINGS: Mapping[str, tuple[str, ...]] = {"opt_in": ("single", "double"), "accents": ("fold", "keep")}
 """Settings of programme.yaml that a flow may ask for."""
@@ -151,11 +157,21 @@ def _ask(fact: Fact, key: str | None, node: Node, reader: Reader) -> Predicate |
         return Ask(fact.name, operator, True, key)
     if "is" in allowed:
         value = _value(fact, key, node, reader)
+        _warn_of_slip(fact, value, node, allowed, reader)
         return None if value is None else Ask(fact.name, "is", value, key)
     forms = [op if op in BARE else f"{{{op}: ...}}" for op in allowed]
     near = nearest(node.text, BARE) if isinstance(node, Scalar) else None
     expected(f"{fact.name} with one of {', '.join(forms)}", node, reader, near if near in allowed else None)
     return None
+
+
+def _warn_of_slip(fact: Fact, value: Any, node: Node, allowed: tuple[Operator, ...], reader: Reader) -> None:
+    """Warn when a word that may be anything looks like one with a meaning: `{name: knwon}`."""
+    words = [*(op for op in allowed if op in BARE), *(SPECIAL if fact.name == "slot" else ())]
+    if not isinstance(value, str) or value in words or (near := nearest(value, words, SLIP)) is None:
+        return
+    message = f"'{value}' is compared as a word like any other; did you mean '{near}'?"
+    reader.warn("suspicious-value", message, node.place, near)
 
 
 def _bare(word: str) -> Operator:

@@ -15,19 +15,17 @@ from babel.numbers import list_currencies
 from bot.engine.definition import Finding, Place
 from bot.engine.language.nodes import Node, Series, Table, read_nodes
 from bot.engine.language.reader import Reader, nearest
+from bot.engine.language.records import Field, Record, Values
 from bot.engine.language.shapes import (
     Clock,
     Definitions,
     Duration,
-    Field,
     Integer,
     ListOf,
     OneOf,
-    Record,
     Schema,
     Shape,
     TableOf,
-    Values,
     Word,
     Words,
     expected,

@@ -51,8 +51,12 @@ class Reader:
             self.findings.append(Finding("error", "too-many", "and more; mend these first", place))
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+ALIKE = 0.6  #: from here on two words are near
+SLIP = 0.75  #: from here on one is probably a slip of the pen for the other, even where any word may stand
+
+
+def nearest(word: str, known: Iterable[str], cutoff: float = ALIKE) -> str | None:
     """Return the known word that looks most like this one, or None."""
     by_fold = {candidate.casefold(): candidate for candidate in known}
-    matches = difflib.get_close_matches(word[:60].casefold(), by_fold, n=1, cutoff=0.6)
+    matches = difflib.get_close_matches(word[:60].casefold(), by_fold, n=1, cutoff=cutoff)
     return by_fold[matches[0]] if matches else None

@@ -14,20 +14,8 @@ from bot.engine.language.durations import DURATION_PATTERN
 from bot.engine.language.nodes import Node, Scalar, Series, Table
 from bot.engine.language.outcomes import check_outcomes
 from bot.engine.language.reader import Reader, nearest
-from bot.engine.language.shapes import (
-    Definitions,
-    Duration,
-    Field,
-    Flag,
-    Record,
-    Schema,
-    Shape,
-    TableOf,
-    Values,
-    Word,
-    Words,
-    expected,
-)
+from bot.engine.language.records import Field, Record, Values
+from bot.engine.language.shapes import Definitions, Duration, Flag, Schema, Shape, TableOf, Word, Words, expected
 from bot.engine.language.texts import TEXT
 
 DONE = "done"  #: the outcome of `final: true`

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bot.engine.definition import Action, Flow, Place, State, Text
-from bot.engine.guards import Predicate
+from bot.engine.guards import Ask, Predicate
 from bot.engine.language.flows import asks
 from bot.engine.language.reader import Reader, nearest
 from bot.engine.language.texts import locate
@@ -29,6 +29,7 @@ class Slots:
     bits: dict[str, int] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)  #: reward, voucher or plain
     before: dict[str, int] = field(default_factory=dict)  #: state -> slots that may be set on entering it
+    values: dict[str, frozenset[str]] = field(default_factory=dict)  #: slot -> all it can hold, where that is known
     open: bool = False  #: a fact from outside may bring slots that nobody here knows
 
     def bit(self, name: str) -> int:
@@ -84,8 +85,28 @@ def _slots(flow: Flow, book: Book) -> Slots:
         if state.ask is not None and state.ask.slot is not None:
             slots.bit(state.ask.slot)
             slots.kinds[state.ask.slot] = _kind(state)
+    slots.values = _closed_values(flow)
     _follow(flow, slots, entering)
     return slots
+
+
+def _closed_values(flow: Flow) -> dict[str, frozenset[str]]:
+    """Return the words a slot can hold, for slots that only `remember` and fixed choices set."""
+    found: dict[str, set[str]] = {}
+    free: set[str] = {trigger.takes for trigger in flow.triggers if trigger.takes is not None}
+    for state in flow.states.values():
+        if state.ask is not None and state.ask.slot is not None:
+            found.setdefault(state.ask.slot, set()).update(option.key for option in state.ask.options)
+            if not state.ask.options:
+                free.add(state.ask.slot)
+    for action in actions(flow):
+        for name, value in action.arguments["values"].items() if action.name == "remember" else ():
+            found.setdefault(name, set()).add(str(value))
+            if isinstance(value, dict):
+                free.add(name)
+    if any(trigger.event is not None for trigger in flow.triggers):
+        return {}
+    return {name: frozenset(words) for name, words in found.items() if name not in free}
 
 
 def _kind(state: State) -> str:
@@ -198,8 +219,17 @@ class _Check:
 
     def predicate(self, predicate: Predicate, place: Place, known: int) -> None:
         for ask in asks(predicate):
-            if ask.fact == "slot" and ask.key is not None:
-                self.slot(ask.key, place, known)
+            if ask.fact == "slot" and ask.key is not None and self.slot(ask.key, place, known):
+                self.compared(ask, place)
+
+    def compared(self, ask: Ask, place: Place) -> None:
+        """Complain when a slot is compared with a word that it never holds."""
+        closed = self.slots.values.get(ask.key or "")
+        if closed is None or ask.operator not in ("is", "one_of"):
+            return
+        for word in ask.value if isinstance(ask.value, tuple) else (ask.value,):
+            if str(word) not in closed:
+                self.reader.unknown(f"value of slot {ask.key}", str(word), closed, place, code="unknown-value")
 
     def slot(self, name: str, place: Place, known: int) -> bool:
         """Say whether a slot may be set by now, and complain when it cannot be."""

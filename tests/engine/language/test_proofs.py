@@ -287,3 +287,20 @@ def test_it_takes_what_is_known_of_a_fact_for_slots() -> None:
     states = '  a: {say: {en: "{amount_minor, money}{table}", es: Si}, final: true}\n'
     assert breaches(states, head) == ["6:39 error unknown-variable"]
     assert breaches(states, head.replace("purchase_recorded", "guest_seated")) == []
+
+
+def test_it_finds_a_value_that_a_slot_never_holds() -> None:
+    """What only `remember` and fixed choices set can hold nothing else."""
+    states = "  a: {do: {remember: {x: asked}}, go: [{if: {slot: {x: aksed}}, to: end}, end]}\n"
+    assert breaches(states) == ["6:45 error unknown-value -> asked"]
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ("  a: {go: [{if: {name: knwon}, to: end}, end]}\n", "6:24 warning suspicious-value -> known"),
+        ("  a: {do: {set: {langauge: en}}, final: true}\n", "6:18 warning suspicious-attribute -> language"),
+    ],
+)
+def test_it_warns_where_any_word_may_stand_but_one_was_probably_meant(states: str, expected: str) -> None:
+    assert breaches(states) == [expected]
