@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bot.catalog import Book
+from bot.engine.machine import short_place
 from bot.engine.message import measure
 from bot.phone import display, parse
 from bot.services import Services
@@ -98,7 +99,7 @@ def _person(row: Row, book: Book) -> dict[str, Any]:
         "phone": row["phone"],
         "display": display(row["phone"], book.programme.shop.country),
         "name": row["name"],
-        "tier": _tier(row["tier"], book),
+        "tier": _tier(row, book),
         "points": row["points"],
         "consent": row["consent"],
         "last": last,
@@ -145,7 +146,7 @@ def _place(row: Row, book: Book) -> dict[str, Any]:
         "flow": row["flow"],
         "title": _title(book, row["flow"]),
         "state": row["state"],
-        "file": str(state.place) if state is not None else None,
+        "file": short_place(state.place) if state is not None else None,
         "since": row["updated_at"].isoformat(),
         "misses": row["misses"],
     }
@@ -191,8 +192,11 @@ def _message(row: Row) -> dict[str, Any]:
     }
 
 
-def _tier(key: str | None, book: Book) -> str | None:
-    return next((tier.names.get("en", key) for tier in book.programme.tiers if tier.key == key), key)
+def _tier(row: Row, book: Book) -> str | None:
+    """Return the tier's name; a member who has reached none yet is in the lowest."""
+    tiers = book.programme.tiers
+    key = row["tier"] or (tiers[0].key if tiers and row["joined_at"] else None)
+    return next((tier.names.get("en", key) for tier in tiers if tier.key == key), key)
 
 
 def _title(book: Book, flow: str | None) -> str | None:

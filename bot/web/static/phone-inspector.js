@@ -1,7 +1,7 @@
 // Beside the phone: who the customer is, and for every text what the machine understood and did.
 
 import { count, el, sync } from "./regulars.js";
-import { CONSENT, costHint, DECISIONS, EFFECTS, fate, size } from "./phone-words.js";
+import { CONSENT, costHint, EFFECTS, fate, gist, size } from "./phone-words.js";
 
 /** The card of facts about one customer. */
 export function drawFacts(place, { customer, display, times, now }) {
@@ -45,7 +45,7 @@ function factsOf(customer, times, now) {
         pair(
           "Waiting",
           customer.timers.slice(0, 4).map((timer) =>
-            el("p", { title: times.long.format(new Date(timer.at)) }, `${timer.kind === "deadline" ? "silence ends" : "reminder"} ${times.relative(new Date(timer.at), now)} `, el("span", { class: "soft" }, timer.title ?? "")),
+            el("p", { title: times.long.format(new Date(timer.at)) }, `${timer.kind === "deadline" ? "if still silent" : "reminder"} ${times.relative(new Date(timer.at), now)} `, el("span", { class: "soft" }, timer.title ?? "")),
           ),
         ),
       customer.vouchers.length > 0 && pair("Vouchers", customer.vouchers.map((voucher) => voucherOf(voucher, times))),
@@ -83,14 +83,16 @@ function pair(name, value) {
   return [el("dt", {}, name), el("dd", {}, ...[value].flat())];
 }
 
+const opened = new Map(); // card -> open or not, as the reader left it; else only the newest is open
+
 /** One card for each text that came in with what it caused, and for each text that went out by itself. */
-export function drawTurns(list, { messages, chosen, times, now }, open) {
+export function drawTurns(list, { messages, flows, chosen, times, now }) {
   sync(
     list,
     turnsOf(messages),
     (turn) => turn.key,
-    (turn) => JSON.stringify([turn.text, turn.replies, turn.key === chosen, times.date.format(now)]) + waitingSignature(turn, now),
-    (turn, old) => cardOf(turn, turn.key === chosen, old ? old.querySelector("details").open || turn.key === chosen : turn.key === chosen || turn.newest, times, now, open),
+    (turn) => JSON.stringify([turn.text, turn.replies, turn.newest, turn.key === chosen, times.date.format(now)]) + waitingSignature(turn, now),
+    (turn) => cardOf(turn, turn.key === chosen, flows, times, now),
   );
 }
 
@@ -121,22 +123,22 @@ function waitingSignature(turn, now) {
   return turn.replies.some((reply) => reply.state === "queued") ? String(Math.floor(now.getTime() / 60_000)) : "";
 }
 
-function cardOf(turn, chosen, opened, times, now, open) {
+function cardOf(turn, chosen, flows, times, now) {
   const { text, replies } = turn;
   const lead = text ?? replies[0];
-  const body = text ? understood(text, replies, times, now) : unasked(lead, times, now);
+  const body = text ? understood(text, replies, flows, times, now) : unasked(lead, flows, times, now);
   return el(
     "li",
     { class: `turn-card${chosen ? " chosen" : ""}` },
     el(
       "details",
-      { open: opened },
+      { open: chosen || (opened.get(turn.key) ?? turn.newest ?? false) },
       el(
         "summary",
-        { on: { click: () => open(turn.key) } },
+        { on: { click: (event) => opened.set(turn.key, !event.currentTarget.parentElement.open) } },
         el("span", { class: "quote", dir: "auto" }, text ? quoted(text) : lead.body),
         el("time", { class: "when", title: times.long.format(new Date(lead.at)) }, times.brief(new Date(lead.at), now)),
-        el("span", { class: "gist" }, text ? gist(text) : `By itself: ${fate(lead, times, now)}`),
+        el("span", { class: "gist" }, text ? gist(text, flows) : `By itself: ${fate(lead, times, now)}`),
       ),
       el("div", { class: "turn-body" }, body),
     ),
@@ -148,39 +150,32 @@ function quoted(text) {
   return text.media.length ? `${words} with a picture`.trim() : words || "(an empty text)";
 }
 
-function gist(text) {
-  const why = text.why;
-  if (!why) return "Recorded";
-  if (why.error) return "Something broke; the text is kept";
-  return DECISIONS[why.decision] ?? why.decision ?? "Recorded";
-}
-
-function understood(text, replies, times, now) {
+function understood(text, replies, flows, times, now) {
   const why = text.why ?? {};
   return [
     why.error && el("p", { class: "bad-text" }, `The flow broke and the state is as it was: ${why.error}`),
     el(
       "dl",
       { class: "pairs" },
-      why.decision && pair("Understood", [DECISIONS[why.decision] ?? why.decision, why.intent && [" ", el("span", { class: "tag" }, why.intent)]].flat()),
+      why.decision && pair("Understood", [gist(text, flows), why.intent && [" ", el("span", { class: "tag" }, why.intent)]].flat()),
       why.rule && pair("Rule", el("code", {}, why.rule)),
       why.matched && pair("Matched", el("span", { dir: "auto" }, `“${why.matched}”`)),
-      why.score !== undefined && pair("Score", score(why.score)),
+      why.score > 0 && pair("Score", score(why.score)),
       why.runner_up && pair("Runner-up", [el("span", {}, `${why.runner_up.what} by “${why.runner_up.matched}” `), score(why.runner_up.score)]),
       why.notes?.length > 0 && pair("Notes", why.notes.map((note) => el("p", {}, note))),
       why.steps?.length > 0 && pair("Went", el("ol", { class: "steps" }, why.steps.map(stepOf))),
       why.effects?.length > 0 && pair("Did", el("span", { class: "tags" }, effectsOf(why.effects))),
       pair("Said", replies.length ? el("ul", { class: "reply-lines" }, replies.map((reply) => replyOf(reply, times, now))) : el("span", { class: "soft" }, "nothing")),
-      pair("Its size", size(text)),
+      pair("Size", size(text)),
     ),
   ];
 }
 
-function unasked(message, times, now) {
+function unasked(message, flows, times, now) {
   return el(
     "dl",
     { class: "pairs" },
-    message.flow && pair("From", [el("strong", {}, message.flow), message.flow_state ? ` in ${message.flow_state}` : ""]),
+    message.flow && pair("From", [flows[message.flow] ?? message.flow, message.flow_state ? [": ", el("strong", {}, message.flow_state)] : ""].flat()),
     message.purpose && pair("Kind", message.purpose),
     pair("Said", el("ul", { class: "reply-lines" }, replyOf(message, times, now))),
     message.attempts > 1 && pair("Attempts", String(message.attempts)),

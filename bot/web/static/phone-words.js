@@ -1,6 +1,6 @@
 // The machine's words in a person's words.
 
-export const DECISIONS = {
+const DECISIONS = {
   opt_out: "Wants to leave: opted out",
   opt_out_confirm: "Perhaps wants to leave: asked back once, marketing paused",
   opt_in: "Wants to join or come back",
@@ -35,7 +35,7 @@ export const REASONS = {
   opted_out: "the customer has opted out",
   no_consent: "the customer never agreed to marketing",
   in_doubt: "it is not settled whether the customer wants out",
-  quiet_hours: "it is outside texting hours where the customer may be",
+  quiet_hours: "the hour was outside texting hours",
   frequency_cap: "the customer had enough marketing lately",
   held_by_person: "a person has the conversation",
   too_late: "its moment has passed",
@@ -63,6 +63,16 @@ const STATES = {
   received: "received",
 };
 
+/** What the router made of a text, in one phrase. */
+export function gist(text, flows) {
+  const why = text.why;
+  if (!why) return "Recorded";
+  if (why.error) return "Something broke; the text is kept";
+  const begun = why.steps?.find((step) => !step.from);
+  if (why.decision === "flow" && begun) return `Starts “${flows[begun.flow] ?? begun.flow}”`;
+  return DECISIONS[why.decision] ?? why.decision ?? "Recorded";
+}
+
 /** What became of a message, in one phrase; never more than is known. */
 export function fate(message, times, now) {
   const reason = message.reason ? REASONS[message.reason] ?? message.reason : null;
@@ -73,6 +83,7 @@ export function fate(message, times, now) {
   }
   if (message.state === "sending" && !message.arrived) return "on its way to the carrier";
   const said = STATES[message.state] ?? message.state;
+  if (message.arrived && reason) return `${said}; it had waited, as ${reason}`;
   const code = message.error ? ` (carrier's error ${message.error})` : "";
   return reason ? `${said}: ${reason}${code}` : said + code;
 }

@@ -76,8 +76,6 @@ function take(state, etag) {
   phone.etag = etag;
   if (times.zone !== state.shop.zone) times = new Times(state.shop.zone);
   seen.begin(state.people);
-  const known = new Set(state.messages.map((message) => message.sid));
-  phone.pending = phone.pending.filter((each) => !(each.sid && known.has(each.sid)));
 }
 
 // Drawing
@@ -92,6 +90,8 @@ function draw() {
   const who = state.customer?.name ? `${state.customer.name}'s phone` : `The phone of ${state.display}`;
   $("as-whom").textContent = small.matches ? who : state.shop.number;
   $("as-whom").title = who;
+  const known = new Set(state.messages.map((message) => message.sid));
+  phone.pending = phone.pending.filter((each) => !(each.sid && known.has(each.sid)));
   const pending = phone.pending.filter((each) => each.number === phone.number);
   thread.draw({
     phone: phone.number,
@@ -108,7 +108,13 @@ function draw() {
   $("blank-hint").textContent = `Say JOIN to ${state.shop.name}, or tap one of the words below.`;
   $("earlier").hidden = !state.more;
   drawFacts($("facts"), { customer: state.customer, display: state.display, times, now: moment });
-  drawTurns($("turns"), { messages: state.messages, chosen: phone.chosen && turnOf(state.messages, phone.chosen), times, now: moment }, () => {});
+  drawTurns($("turns"), {
+    messages: state.messages,
+    flows: state.shop.flows,
+    chosen: phone.chosen && turnOf(state.messages, phone.chosen),
+    times,
+    now: moment,
+  });
   $("turns-title").hidden = !state.messages.length;
   drawList(moment);
   drawClock(moment);
@@ -134,14 +140,14 @@ function drawClock(moment) {
   for (const button of document.querySelectorAll("[data-minutes]")) button.disabled = phone.turning;
   const next = phone.state?.clock.next;
   $("next").disabled = phone.turning || !next;
-  const words = phone.turning ? "Turning…" : next ? `Next: ${whatComes(next)} ${times.relative(new Date(next.at), moment)}` : "Nothing is waiting";
+  const words = phone.turning ? "Turning…" : next ? `Next ${times.relative(new Date(next.at), moment, "short")}: ${whatComes(next)}` : "Nothing is waiting";
   $("next").replaceChildren(Object.assign(document.createElement("span"), { textContent: words }));
   $("next").title = next ? `${next.flow ?? ""} ${next.state ?? ""} · ${times.long.format(new Date(next.at))}`.trim() : "";
 }
 
 function whatComes(next) {
-  const what = { deadline: "silence of", reminder: "reminder for", text: "text to", fact: "news of" }[next.kind] ?? next.kind;
-  return next.who ? `${what} ${next.who}` : what;
+  const who = next.who ?? "somebody";
+  return { deadline: `${who} still silent`, reminder: `reminder for ${who}`, text: `text to ${who}`, fact: `news of ${who}` }[next.kind] ?? who;
 }
 
 // Holding a phone

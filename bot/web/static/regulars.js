@@ -86,16 +86,19 @@ export class Times {
     return this.sameDay(moment, now) ? this.clock.format(moment) : this.day.format(moment);
   }
 
-  /** "in 2 hours", "3 days ago", "now". */
-  relative(moment, now) {
+  /** "in 2 hours" (short: "in 2 hr"), "3 days ago", "in a moment". */
+  relative(moment, now, style = "long") {
     const seconds = (moment - now) / 1000;
     for (const [unit, size] of [["day", 86_400], ["hour", 3_600], ["minute", 60]]) {
-      if (Math.abs(seconds) >= size) return relatively.format(Math.trunc(seconds / size), unit);
+      if (Math.abs(seconds) >= size) return relatively[style].format(Math.trunc(seconds / size), unit).replace(".", "");
     }
-    return "now";
+    return seconds < 0 ? "just now" : "in a moment";
   }
 }
-const relatively = new Intl.RelativeTimeFormat("en", { numeric: "always" });
+const relatively = {
+  long: new Intl.RelativeTimeFormat("en", { numeric: "always" }),
+  short: new Intl.RelativeTimeFormat("en", { numeric: "always", style: "short" }),
+};
 
 /** "1 point", "340 points", "1,200 points". */
 export function count(number, noun) {
