@@ -49,9 +49,7 @@ class AudienceError(RegularsError):
     """This cannot be asked of all customers."""
 
 
-def select_customers(
-    predicate: Predicate | None, now: datetime, after_id: int = 0, limit: int = 1000
-) -> Select[int]:
+def select_customers(predicate: Predicate | None, now: datetime, after_id: int = 0, limit: int = 1000) -> Select[int]:
     """Return the query for the ids of customers a predicate holds for, in the order of ids, a page at a time.
 
     Raises AudienceError, naming the fact, for what only a conversation knows and for questions that the

@@ -125,9 +125,9 @@ _REFILL = (
     .values(remaining=lots.c.remaining + bindparam("count", type_=Integer))
 )
 _INSERT_ENTRY = for_both(
-    lambda insert: insert(ledger)
-    .on_conflict_do_nothing(index_elements=["key"])
-    .execution_options(preserve_rowcount=True)
+    lambda insert: (
+        insert(ledger).on_conflict_do_nothing(index_elements=["key"]).execution_options(preserve_rowcount=True)
+    )
 )
 _KEYS = select(ledger.c.key, ledger.c.id).where(among(ledger.c.key, "keys"))
 _ENTRIES_OF = select(ledger).where(ledger.c.customer_id == bindparam("customer_id")).order_by(ledger.c.id)
@@ -148,6 +148,7 @@ _TAKE_STOCK = for_both(
             set_={"taken": stock.c.taken + _wanted},
             where=stock.c.taken + _wanted <= bindparam("most", type_=BigInteger),
         )
+        .execution_options(preserve_rowcount=True)
     )
 )
 _GIVE_STOCK = (

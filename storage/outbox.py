@@ -87,9 +87,7 @@ def sent(connection: Connection, rows: Sequence[Row]) -> list[Moved]:
     """
     if not rows:
         return []
-    connection.execute(
-        _SENT, [{"the_id": row["id"], "new_sid": row["sid"], "new_sent_at": row["at"]} for row in rows]
-    )
+    connection.execute(_SENT, [{"the_id": row["id"], "new_sid": row["sid"], "new_sent_at": row["at"]} for row in rows])
     return catch_up(connection, {row["sid"]: row["id"] for row in rows if row["sid"]})
 
 
@@ -120,9 +118,7 @@ def stale(connection: Connection, now: datetime) -> list[Row]:
     return sorted(found, key=lambda row: int(row["id"]))
 
 
-def marketing_counts(
-    connection: Connection, customer_ids: Sequence[int], since: datetime
-) -> dict[int, list[datetime]]:
+def marketing_counts(connection: Connection, customer_ids: Sequence[int], since: datetime) -> dict[int, list[datetime]]:
     """Return when marketing was sent to each customer since then, oldest first; others are left out."""
     found: dict[int, list[datetime]] = {}
     for customer_id, at in connection.execute(_MARKETING_SENT, {"customer_ids": customer_ids, "since": since}):

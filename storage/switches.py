@@ -18,9 +18,11 @@ switches = Table(
 _GET = select(switches.c.value).where(switches.c.key == bindparam("key"))
 _new = bindparam("new_value", type_=Document)
 _SET = for_both(
-    lambda insert: insert(switches)
-    .values(key=bindparam("the_key"), value=_new)
-    .on_conflict_do_update(index_elements=["key"], set_={"value": _new})
+    lambda insert: (
+        insert(switches)
+        .values(key=bindparam("the_key"), value=_new)
+        .on_conflict_do_update(index_elements=["key"], set_={"value": _new})
+    )
 )
 
 
