@@ -28,7 +28,11 @@ KILL_AFTER = 20  # seconds a worker has to finish what it took
 @click.option("--host", help="Address to listen on; HOST otherwise, or 127.0.0.1.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on; PORT otherwise, or 8000.")
 @click.option(
-    "--workers", type=click.IntRange(1, 64), default=1, envvar="WEB_WORKERS", help="Processes; more than 1 on PostgreSQL only."
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    envvar="WEB_WORKERS",
+    help="Processes; more than 1 on PostgreSQL only.",
 )
 @click.option("--demo", is_flag=True, help="The demo: its own customers, a simulated carrier and a phone page.")
 @click.option("--or-demo", is_flag=True, help="The demo unless Twilio is configured or REGULARS_DEMO says otherwise.")
@@ -81,10 +85,8 @@ def _wait_for_port(settings: Settings) -> None:
             return
         except OSError as trouble:
             if time.monotonic() > give_up:
-                where = f"{settings.host}:{settings.port}"
-                raise click.ClickException(
-                    f"Cannot listen on {where}: {trouble.strerror or trouble}. Choose another PORT, like PORT=8001 make run."
-                ) from None
+                where, why = f"{settings.host}:{settings.port}", trouble.strerror or trouble
+                raise click.ClickException(f"Cannot listen on {where}: {why}. Choose another PORT.") from None
             time.sleep(0.1)
 
 

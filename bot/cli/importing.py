@@ -1,0 +1,238 @@
+"""Customers from a CSV file, in batches, so that a file of any length needs little memory."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import click
+from sqlalchemy import Engine
+
+from bot.apply import Context, Rows, apply_all
+from bot.engine.conversation import Customer
+from bot.engine.effects import AddEntry
+from bot.engine.programme import Programme
+from bot.phone import parse
+from storage import customers
+from storage.database import Row, reading, writing
+from storage.ids import next_id
+
+COLUMNS = (
+    "phone",
+    "name",
+    "language",
+    "points",
+    "birthday",
+    "email",
+    "consent",
+    "consent_wording",
+    "consent_at",
+)
+BATCH = 500
+_MOST_POINTS = 1_000_000
+_CONSENTS = frozenset({"", "none", "subscribed", "unsubscribed", "pending"})
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of the lines."""
+
+    imported: int = 0
+    known: int = 0
+    refused: int = 0
+    remarks: list[tuple[int, str]] = field(default_factory=list)  #: (line, what is wrong with it)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One line that can be imported."""
+
+    customer: Row
+    consent: Row | None
+    points: int
+
+
+class _Refused(Exception):
+    """A line that cannot be imported; the message says why."""
+
+
+class Importer:
+    """Imports the lines of one file; `report` fills up on the way."""
+
+    def __init__(self, engine: Engine, programme: Programme, now: datetime, *, check: bool = False) -> None:
+        self.report = Report()
+        self._engine = engine
+        self._programme = programme
+        self._now = now
+        self._check = check
+
+    def run(self, lines: Iterable[str]) -> Iterator[int]:
+        """Import everything; yield after each batch how many lines were read.
+
+        Raises a usage error for a header that cannot be understood; nothing is imported then.
+        """
+        reader = csv.DictReader(lines, strict=True)
+        _check_header(reader.fieldnames or ())
+        batch: dict[str, _Line] = {}
+        read = 0
+        try:
+            for row in reader:
+                read += 1
+                self._read(reader.line_num, row, batch)
+                if len(batch) >= BATCH:
+                    self._write(batch)
+                    yield read
+        except (csv.Error, UnicodeDecodeError) as trouble:
+            self._refuse(reader.line_num + 1, f"the file cannot be read from here on: {trouble}")
+        self._write(batch)
+        yield read
+
+    def _read(self, number: int, row: Mapping[str | None, str | list[str] | None], batch: dict[str, _Line]) -> None:
+        if None in row:
+            return self._refuse(number, "more cells than the header has")
+        cells = {str(name).strip().lower(): str(value or "").strip() for name, value in row.items()}
+        try:
+            line = self._line(number, cells)
+        except _Refused as trouble:
+            return self._refuse(number, str(trouble))
+        phone = line.customer["phone"]
+        if phone in batch:
+            return self._refuse(number, f"{phone} stands in the file twice")
+        batch[phone] = line
+        return None
+
+    def _refuse(self, number: int, why: str) -> None:
+        self.report.refused += 1
+        self.report.remarks.append((number, why))
+
+    def _line(self, number: int, cells: Mapping[str, str]) -> _Line:
+        shop = self._programme.shop
+        phone = parse(cells["phone"], shop.country)
+        if phone is None:
+            raise _Refused(f"{cells['phone']!r} is no phone number")
+        language = cells.get("language", "").lower() or shop.languages[0]
+        if language not in shop.languages:
+            raise _Refused(f"the shop does not speak {language!r}; it speaks {', '.join(shop.languages)}")
+        email = cells.get("email", "")
+        if email and ("@" not in email or " " in email):
+            raise _Refused(f"{email!r} is no e-mail address")
+        customer = {
+            "id": next_id(),
+            "phone": phone,
+            "name": cells.get("name") or None,
+            "language": language,
+            "language_chosen": bool(cells.get("language")),
+            "birthday": _birthday(cells.get("birthday", "")),
+            "email": email or None,
+            "created_at": self._now,
+        }
+        consent = self._consent(number, cells, language)
+        if consent is not None and consent["status"] == "subscribed":
+            customer["joined_at"] = consent["at"]
+        return _Line(customer, consent, _points(cells.get("points", "")))
+
+    def _consent(self, number: int, cells: Mapping[str, str], language: str) -> Row | None:
+        """Return the consent record of a line. An opt-out needs no proof; a consent without proof is none."""
+        status = cells.get("consent", "").lower()
+        if status not in _CONSENTS:
+            raise _Refused(f"consent is subscribed, unsubscribed or none, not {status!r}")
+        if status in ("", "none"):
+            return None
+        wording, given_at = cells.get("consent_wording", ""), cells.get("consent_at", "")
+        at = _moment(given_at, ZoneInfo(self._programme.shop.zone)) if given_at else None
+        if at is not None and at > self._now:
+            raise _Refused(f"consent_at {given_at!r} lies in the future")
+        if status == "unsubscribed":
+            return {"status": status, "how": "import", "language": language, "at": at or self._now}
+        if status == "pending" or not wording or at is None:
+            why = "is asked again by JOIN" if status == "pending" else "without its wording and date is none"
+            self.report.remarks.append((number, f"imported without consent: {status} {why}"))
+            return None
+        known = self._programme.wordings.get(wording)
+        return {
+            "status": status,
+            "how": "import",
+            "wording": known.name if known else None,
+            "version": known.version if known else None,
+            "text": known.texts.get(language, known.texts["en"]) if known else wording,
+            "language": language,
+            "at": at,
+        }
+
+    def _write(self, batch: dict[str, _Line]) -> None:
+        """Write a batch in one transaction; numbers somebody has already are left as they are."""
+        if not batch:
+            return
+        phones = list(batch)
+        if self._check:
+            with reading(self._engine) as conn:
+                known = {phone for phone in phones if customers.by_phone(conn, phone)}
+            self.report.imported += len(batch) - len(known)
+            self.report.known += len(known)
+            batch.clear()
+            return
+        with writing(self._engine) as conn:
+            customers.insert_missing(conn, [line.customer for line in batch.values()])
+            ours = customers.lock_by_phone(conn, phones)
+            rows = Rows()
+            new = [line for phone, line in batch.items() if ours[phone]["id"] == line.customer["id"]]
+            for line in new:
+                identifier = line.customer["id"]
+                if line.consent is not None:
+                    rows.consents.append({"id": next_id(), "customer_id": identifier, **line.consent})
+                if line.points:
+                    person = Customer(identifier, line.customer["phone"])
+                    context = Context(conn, rows, person, self._programme, self._now, sender="")
+                    apply_all([self._entry(line)], context)
+            rows.flush(conn, self._now)
+        self.report.imported += len(new)
+        self.report.known += len(batch) - len(new)
+        batch.clear()
+
+    def _entry(self, line: _Line) -> AddEntry:
+        span = self._programme.points_expire_after
+        expires_at = self._now + span if span is not None else None
+        return AddEntry("adjust", line.points, f"import:{line.customer['phone']}", "import", expires_at=expires_at)
+
+
+def _check_header(names: Iterable[str]) -> None:
+    given = [name.strip().lower() for name in names]
+    if "phone" not in given:
+        raise click.UsageError(f"The first line must name the columns, among them phone. Known: {', '.join(COLUMNS)}.")
+    for name in given:
+        if name not in COLUMNS:
+            near = difflib.get_close_matches(name, COLUMNS, 1)
+            hint = f" Did you mean {near[0]}?" if near else f" Known: {', '.join(COLUMNS)}."
+            raise click.UsageError(f"There is no column {name!r}.{hint}")
+    if len(set(given)) < len(given):
+        raise click.UsageError("A column stands in the header twice.")
+
+
+def _points(text: str) -> int:
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit() and int(text) <= _MOST_POINTS):
+        raise _Refused(f"points must be a whole number from 0 to {_MOST_POINTS:,}, not {text!r}")
+    return int(text)
+
+
+def _birthday(text: str) -> date | None:
+    """Read `1990-03-14` or `03-14`; the year is not kept, as nobody's age is our business."""
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(f"2000-{text[-5:]}" if len(text) in (5, 10) else text).replace(year=2000)
+    except ValueError:
+        raise _Refused(f"birthday must look like 1990-03-14 or 03-14, not {text!r}") from None
+
+
+def _moment(text: str, zone: ZoneInfo) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise _Refused(f"consent_at must look like 2025-03-14 or 2025-03-14T10:30, not {text!r}") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)

@@ -1,0 +1,100 @@
+"""Plays a past through the real turns, inside one transaction, with a clock that is turned by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from bot.engine.events import Event, FactRecorded, MessageReceived, TimerFired
+from bot.turn import Turns
+from storage import customers, facts, messages, outbox, timers, vouchers
+from storage.ids import next_id
+
+_BATCH = 200
+_LEASE = timedelta(minutes=2)
+_UNDERWAY = timedelta(seconds=2)  # a text of the past took this long to arrive
+
+
+class Past:
+    """What happens up to a moment happens in its own order: timers, facts, texts that were waiting."""
+
+    def __init__(self, conn: Connection, turns: Turns, shop_number: str, begin: datetime) -> None:
+        self.now = begin
+        self._conn = conn
+        self._turns = turns
+        self._shop_number = shop_number
+        self._texts = 0
+
+    def until(self, moment: datetime) -> None:
+        """Let everything happen that is due until then."""
+        while (due := self._next()) is not None and due <= moment:
+            self.now = max(self.now, due)
+            rows = timers.take_due(self._conn, self.now, _BATCH)
+            self._take([_timer_fired(row, self.now) for row in rows])
+            self._take([_fact_recorded(row) for row in facts.take_due(self._conn, self.now, _BATCH)])
+            self._deliver()
+        self.now = max(self.now, moment)
+
+    def text(self, sender: str, words: str, at: datetime) -> None:
+        """A customer texts; the answer arrives."""
+        self.until(at)
+        self._texts += 1
+        sid = f"SM{self._texts:032x}"
+        [answer] = self._turns.take_in(
+            self._conn, [MessageReceived(sid, sender, self._shop_number, words, self.now, country="US")], self.now
+        )
+        self._delivered({reply.message_id: None for reply in answer.replies})
+        self._deliver()
+
+    def buy(self, customer_id: int, amount_minor: int, key: str, at: datetime) -> None:
+        """A customer pays at the till."""
+        self.until(at)
+        row = {"id": next_id(), "customer_id": customer_id, "name": "purchase_recorded", "key": key}
+        facts.insert(self._conn, [{**row, "data": {"amount_minor": amount_minor}, "recorded_at": at}])
+        self.until(at)
+
+    def use_voucher(self, customer_id: int, at: datetime) -> None:
+        """A customer shows the oldest code that is still good at the till."""
+        self.until(at)
+        for row in vouchers.of(self._conn, [customer_id]).get(customer_id, []):
+            if row["status"] == "issued" and row["ends_at"] > self.now:
+                vouchers.redeem(self._conn, row["code"], "till", self.now)
+                return
+
+    def set(self, customer_id: int, values: Mapping[str, Any]) -> None:
+        """The staff wrote something down about a customer."""
+        customers.change(self._conn, [(customer_id, values)])
+
+    def _next(self) -> datetime | None:
+        due = (timers.next_due(self._conn), facts.next_due(self._conn), outbox.next_due(self._conn))
+        return min((moment for moment in due if moment is not None), default=None)
+
+    def _take(self, events: list[Event]) -> None:
+        if events:
+            self._turns.take_in(self._conn, events, self.now)
+
+    def _deliver(self) -> None:
+        """Send what may go out by now. The gate has spoken when it was planned; a STOP since has taken it back."""
+        while claimed := outbox.claim(self._conn, self.now, _BATCH, _LEASE):
+            self._delivered({row["id"]: row["send_after"] for row in claimed})
+
+    def _delivered(self, sent: Mapping[int, datetime | None]) -> None:
+        reports: list[dict[str, Any]] = []
+        for message_id in sent:
+            sid = f"SM{next_id():032x}"
+            for status, after in (("sent", _UNDERWAY / 2), ("delivered", _UNDERWAY)):
+                reports.append({"message_id": message_id, "sid": sid, "status": status, "at": self.now + after})
+        if reports:
+            messages.move_forward(self._conn, reports)
+
+
+def _timer_fired(row: Mapping[str, Any], now: datetime) -> TimerFired:
+    named = ("kind", "customer_id", "conversation_id", "turn_no", "step", "flow")
+    return TimerFired(timer_id=row["id"], at=now, slots=row["slots"] or {}, **{name: row[name] for name in named})
+
+
+def _fact_recorded(row: Mapping[str, Any]) -> FactRecorded:
+    return FactRecorded(row["id"], row["name"], row["customer_id"], row["recorded_at"], row["data"] or {})
