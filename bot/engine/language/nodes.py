@@ -28,6 +28,7 @@ from bot.engine.definition import Finding, Place
 
 MAX_CHARACTERS = 256 * 1024
 MAX_DEPTH = 32
+MAX_FINDINGS = 200  #: per file; more are no help
 
 Plain = str | int | float | bool | None
 
@@ -156,6 +157,9 @@ class _Builder:
 
     def complain(self, code: str, message: str, place: Place) -> None:
         self.findings.append(Finding("error", code, message, place))
+        if len(self.findings) >= MAX_FINDINGS:
+            self.findings.append(Finding("error", "too-many", "and more; mend these first", place))
+            raise _Stop
 
     def _place(self, event: Any) -> Place:
         return Place(self.file, event.start_mark.line + 1, event.start_mark.column + 1)

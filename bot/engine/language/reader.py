@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from bot.engine.definition import Finding, Place, Severity
+from bot.engine.language.nodes import MAX_FINDINGS
 
-MAX_FINDINGS = 200  #: per file; more are no help
 MAX_SUGGESTIONS = 50  #: per file; looking for near words among thousands of states costs
 
 
