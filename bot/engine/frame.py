@@ -134,9 +134,10 @@ class Frame:
         for action in state.do:
             perform(turn, self, action)
         ask = state.ask
-        if ask is not None and ask.source is not None and "none" in state.on and not choices.available(turn, ask):
-            self.empty = True
-        elif state.say is not None:
+        if ask is not None and ask.source is not None:
+            self.slots.pop(choices.OFFERED, None)
+            self.empty = "none" in state.on and not choices.available(turn, ask)
+        if state.say is not None and not self.empty:
             turn.say(self, state.say)
 
     def value(self) -> Conversation:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 PURCHASE = "purchase_recorded"
 WAYS = "_triggers"  #: slot of a reminder: the triggers it may enter through
+TRIES = "_tries"  #: slot of a reminder: how often it found a question open
 _AGAIN = timedelta(days=1)
+_MAX_TRIES = 7
 
 
 def take_timer(turn: Turn, timer: TimerFired) -> None:
@@ -33,8 +35,9 @@ def take_timer(turn: Turn, timer: TimerFired) -> None:
     if compiled is None:
         turn.note(Step(timer.flow or "", None, "reminder", None, "", ("the flow still exists",)))
         return
-    slots = {name: value for name, value in timer.slots.items() if name != WAYS}
-    _begin(turn, compiled, _ways(compiled, timer.slots), slots)
+    slots = {name: value for name, value in timer.slots.items() if name not in (WAYS, TRIES)}
+    tries = timer.slots.get(TRIES, 0)
+    _begin(turn, compiled, _ways(compiled, timer.slots), slots, tries if isinstance(tries, int) else 0)
 
 
 def take_fact(turn: Turn, fact: FactRecorded) -> None:
@@ -77,13 +80,14 @@ def _purchase(turn: Turn, fact: FactRecorded) -> None:
     earn(turn, tiers.earned(turn.programme, customer, amount), f"purchase:{fact.fact_id}", "purchase")
 
 
-def _begin(turn: Turn, compiled: Compiled, ways: list[int], slots: Mapping[str, Any]) -> None:
-    """Start a flow unasked. Marketing does not interrupt an open question: it tries again a day later."""
+def _begin(turn: Turn, compiled: Compiled, ways: list[int], slots: Mapping[str, Any], tries: int = 0) -> None:
+    """Start a flow unasked. Marketing does not interrupt an open question: it tries again a day later, for a week."""
     flow = compiled.flow
     if flow.kind == "marketing" and turn.allows(compiled) is None and walking.pending(turn) is not None:
         turn.note(Step(flow.name, None, "later", None, short_place(flow.place), ("no question is open",)))
-        again = {**slots, WAYS: ways}
-        turn.effects.append(SetTimer("reminder", flow.name, turn.now + _AGAIN, flow=flow.name, slots=again))
+        if tries < _MAX_TRIES:
+            again = {**slots, WAYS: ways, TRIES: tries + 1}
+            turn.effects.append(SetTimer("reminder", flow.name, turn.now + _AGAIN, flow=flow.name, slots=again))
         return
     walking.start(turn, compiled, ways, slots=slots)
 
