@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.engine import choices, walking
+from bot.engine.agreeing import leave
 from bot.engine.decision import Step
 from bot.engine.definition import Ask, State, Text, Trigger
-from bot.engine.doing import leave
 from bot.engine.effects import RequestPerson, SetAttribute
 from bot.engine.events import MessageReceived
 from bot.engine.machine import Compiled, short_place

@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.engine import answering, choices, proactive
+from bot.engine.agreeing import leave
 from bot.engine.conversation import Conversation, Customer
 from bot.engine.decision import Decision
 from bot.engine.definition import Flow
-from bot.engine.doing import leave
 from bot.engine.effects import SendMessage
 from bot.engine.events import Event, FactRecorded, MessageReceived, StartDue, TimerFired
 from bot.engine.machine import Compiled

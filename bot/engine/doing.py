@@ -9,41 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from bot.engine import choices, facts, offers, tiers, walking
+from bot.engine import agreeing, choices, facts, offers, tiers
 from bot.engine import effects as fx
 from bot.engine.calendar import next_local
 from bot.engine.conversation import Lot, Voucher
 from bot.engine.definition import Action, Text
-from bot.engine.events import FactRecorded, MessageReceived
-from bot.engine.programme import Wording
 from bot.errors import FlowError
 
 if TYPE_CHECKING:
     from bot.engine.frame import Frame
     from bot.engine.working import Turn
 
-How = Literal["keyword", "form", "import", "staff", "carrier"]
-
 
 def perform(turn: Turn, frame: Frame, action: Action) -> None:
     """Do one action. Raises FlowError when it cannot be done, which a guard should have prevented."""
     _ACTIONS[action.name](turn, frame, action.arguments)
-
-
-def leave(turn: Turn, frame: Frame | None = None) -> None:
-    """Take the customer out: consent, what is queued, reminders, and every conversation but the one speaking."""
-    turn.effects += [
-        fx.RecordConsent("unsubscribed", how=_how(turn)),
-        fx.CancelPending("opted_out"),
-        fx.CancelTimers(None),
-    ]
-    turn.change(consent="unsubscribed")
-    turn.opted_out = True
-    for other in list(turn.frames):
-        if other is not frame and not other.ended:
-            walking.close(turn, other, "opted_out")
 
 
 def earn(turn: Turn, points: int, key: str, reason: str) -> None:
@@ -70,21 +52,21 @@ def resolve(frame: Frame, value: Any) -> Any:
 
 
 def _subscribe(turn: Turn, frame: Frame, arguments: Mapping[str, Any]) -> None:
-    wording = _wording(turn, arguments["wording"])
-    turn.effects.append(_consent(turn, "subscribed", wording))
+    wording = agreeing.wording_of(turn, arguments["wording"])
+    turn.effects.append(agreeing.record(turn, "subscribed", wording))
     turn.change(consent="subscribed", joined_at=turn.customer.joined_at or turn.now)
 
 
 def _request_consent(turn: Turn, frame: Frame, arguments: Mapping[str, Any]) -> None:
-    wording = _wording(turn, arguments["wording"])
+    wording = agreeing.wording_of(turn, arguments["wording"])
     if turn.customer.consent != "subscribed":  # asking again takes nothing away
-        turn.effects.append(_consent(turn, "pending", wording))
+        turn.effects.append(agreeing.record(turn, "pending", wording))
         turn.change(consent="pending")
 
 
 def _unsubscribe(turn: Turn, frame: Frame, arguments: Mapping[str, Any]) -> None:
     if not turn.opted_out:
-        leave(turn, frame)
+        agreeing.leave(turn, frame)
 
 
 def _award(turn: Turn, frame: Frame, arguments: Mapping[str, Any]) -> None:
@@ -269,26 +251,6 @@ def _marketing_paused(turn: Turn, paused: bool) -> None:
 def _remember(turn: Turn, frame: Frame, arguments: Mapping[str, Any]) -> None:
     for slot, value in arguments["values"].items():
         frame.remember(slot, resolve(frame, value))
-
-
-def _wording(turn: Turn, name: str) -> Wording:
-    if name not in turn.programme.wordings:
-        raise FlowError(f"the programme has no wording {name!r}")
-    return turn.programme.wordings[name]
-
-
-def _consent(turn: Turn, status: Literal["pending", "subscribed"], wording: Wording) -> fx.RecordConsent:
-    return fx.RecordConsent(status, _how(turn), wording.name, wording.version, turn.in_language(wording.texts))
-
-
-def _how(turn: Turn) -> How:
-    """Say how consent came: Twilio's own keyword handling, the customer's words, or what a fact says of itself."""
-    event = turn.event
-    if isinstance(event, MessageReceived):
-        return "carrier" if event.opt_out_type is not None else "keyword"
-    said = event.data.get("how") if isinstance(event, FactRecorded) else None
-    hows: tuple[How, ...] = ("form", "import", "carrier", "keyword")
-    return next((how for how in hows if how == said), "staff")
 
 
 def _expiry(turn: Turn) -> datetime | None:
