@@ -27,7 +27,9 @@ def coverage(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Coverage]
     """What all transcripts together went through."""
     coverage = Coverage(stage.book.flows)
     yield coverage
-    request.config.stash[_REPORT] = coverage.report()
+    some = request.config.getoption("keyword") or any("::" in name for name in request.config.args)
+    if not some:  # of a few transcripts the report would only say what nobody asked
+        request.config.stash[_REPORT] = coverage.report()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -64,7 +64,7 @@ def test_it_names_a_mistake_by_its_line(text: str, line: int, words: str) -> Non
 @pytest.mark.parametrize(
     ("saying", "said", "fits"),
     [
-        (Saying("whole", "Enjoy! ... until ..."), "Enjoy! Free latte\nuntil Apr 1", True),
+        (Saying("whole", "Enjoy! ...until ..."), "Enjoy! Free latte\nuntil Apr 1", True),
         (Saying("whole", "Enjoy!"), "Enjoy! More", False),
         (Saying("whole", "a.c"), "abc", False),
         (Saying("contains", "latte"), "Free latte", True),
