@@ -29,6 +29,7 @@ from storage.database import (
     first_row,
     insert_rows,
     metadata,
+    write_many,
 )
 
 conversations = Table(
@@ -92,12 +93,11 @@ def insert(connection: Connection, rows: Sequence[Row]) -> None:
 
 def update(connection: Connection, rows: Sequence[Row]) -> None:
     """Write what changed. Each row has `id` and every column of CHANGING (empty ones may be left out)."""
-    if rows:
-        parameters = [
-            {"the_id": row["id"], **{f"new_{name}": row[name] for name in CHANGING}}
-            for row in complete(conversations, rows)
-        ]
-        connection.execute(_UPDATE, parameters)
+    parameters = [
+        {"the_id": row["id"], **{f"new_{name}": row[name] for name in CHANGING}}
+        for row in complete(conversations, rows)
+    ]
+    write_many(connection, _UPDATE, parameters)
 
 
 def current_of(connection: Connection, customer_id: int) -> Row | None:

@@ -30,10 +30,11 @@ from storage.database import (
     Words,
     all_rows,
     among,
-    complete,
+    blank,
     first_row,
     for_both,
     metadata,
+    write_many,
 )
 
 customers = Table(
@@ -105,7 +106,7 @@ def lock_by_id(connection: Connection, ids: Sequence[int]) -> dict[int, Row]:
 def insert_missing(connection: Connection, rows: Sequence[Row]) -> None:
     """Insert the customers whose numbers are not known yet; the others stay as they are."""
     if rows:
-        connection.execute(_INSERT[connection.dialect.name], complete(customers, rows))
+        write_many(connection, _INSERT[connection.dialect.name], rows, blank(customers))
 
 
 @cache
@@ -125,7 +126,7 @@ def change(connection: Connection, changes: Sequence[tuple[int, Row]]) -> None:
             parameters = {"the_id": identifier, **{f"new_{name}": value for name, value in values.items()}}
             groups.setdefault(tuple(sorted(values)), []).append(parameters)
     for columns, parameters_of_all in groups.items():
-        connection.execute(_update_of(columns), parameters_of_all)
+        write_many(connection, _update_of(columns), parameters_of_all)
 
 
 def by_phone(connection: Connection, phone: str) -> Row | None:

@@ -30,6 +30,7 @@ from sqlalchemy import (
     Result,
     Table,
     Text,
+    Update,
     bindparam,
     create_engine,
     event,
@@ -149,9 +150,17 @@ class Words(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None or (value.isascii() and "\0" not in value):
-            return value
-        return value.replace("\0", "\ufffd").encode(errors="surrogatepass").decode(errors="replace")
+        return _clean(value)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[str | None], str | None]:
+        """Prepare without the decorator's detour: most columns of most rows are words."""
+        return _clean
+
+
+def _clean(value: str | None) -> str | None:
+    if value is None or (value.isascii() and "\0" not in value):
+        return value
+    return value.replace("\0", "\ufffd").encode(errors="surrogatepass").decode(errors="replace")
 
 
 class Listed(TypeDecorator[Sequence[Any]]):
@@ -213,7 +222,8 @@ def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
 
 
 @cache
-def _blank(table: Table) -> dict[str, Any]:
+def blank(table: Table) -> dict[str, Any]:
+    """Return what the columns that may be left out of a row are then."""
     return {
         column.name: getattr(column.default, "arg", None)
         for column in table.columns
@@ -228,14 +238,50 @@ def _insert(table: Table) -> Insert:
 
 def complete(table: Table, rows: Iterable[Row]) -> list[dict[str, Any]]:
     """Return the rows with every column that has a default or may be empty filled in."""
-    blank = _blank(table)
-    return [{**blank, **row} for row in rows]
+    empty = blank(table)
+    return [{**empty, **row} for row in rows]
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert the rows in one call to the driver."""
-    if rows:
-        connection.execute(_insert(table), complete(table, rows))
+    """Insert the rows in one call to the driver; columns that may be empty or have a default may be left out."""
+    write_many(connection, _insert(table), rows, blank(table))
+
+
+def write_many(
+    connection: Connection, statement: Insert | Update, rows: Sequence[Row], empty: Row | None = None
+) -> int:
+    """Execute one statement for many rows in one call to the driver; return how many rows it changed.
+
+    The statement is compiled once; `empty` has what a row may leave out. For rows by the dozen this costs a
+    third of `Connection.execute`, which prepares each row's parameters by name.
+    """
+    if not rows:
+        return 0
+    compiled, parameters, by_name = _plan(statement, connection.dialect)
+    empty = empty or {}
+    values = []
+    for row in rows:
+        full = {**empty, **row} if empty else row
+        values.append(tuple([process(full[name]) if process else full[name] for name, process in parameters]))
+    if by_name:
+        names = [name for name, _ in parameters]
+        result = connection.exec_driver_sql(compiled, [dict(zip(names, each, strict=True)) for each in values])
+    else:
+        result = connection.exec_driver_sql(compiled, values)
+    return result.rowcount
+
+
+_Parameters = Sequence[tuple[str, Callable[[Any], Any] | None]]
+
+
+@cache
+def _plan(statement: Insert | Update, dialect: Dialect) -> tuple[str, _Parameters, bool]:
+    """Return a statement's SQL, its parameters with what prepares each for the driver, and whether they go by name."""
+    compiled = statement.compile(dialect=dialect)
+    names = compiled.positiontup if compiled.positional else list(compiled.binds)
+    assert names is not None
+    parameters = [(name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in names]
+    return str(compiled), parameters, not compiled.positional
 
 
 def all_rows(result: Result[Any]) -> list[Row]:

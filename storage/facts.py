@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Column, Connection, ForeignKey, Index, Table, bindparam, func, select, update
 
-from storage.database import Document, Id, Moment, Row, Words, all_rows, complete, for_both, metadata
+from storage.database import Document, Id, Moment, Row, Words, all_rows, blank, for_both, metadata, write_many
 
 facts = Table(
     "facts",
@@ -47,7 +47,7 @@ def insert(connection: Connection, rows: Sequence[Row]) -> None:
     """Record facts; one whose key is known stays as it is. `due_at` is `recorded_at` when it is not given."""
     if rows:
         timed = [{**row, "due_at": row.get("due_at") or row["recorded_at"]} for row in rows]
-        connection.execute(_INSERT[connection.dialect.name], complete(facts, timed))
+        write_many(connection, _INSERT[connection.dialect.name], timed, blank(facts))
 
 
 def take_due(connection: Connection, now: datetime, limit: int) -> list[Row]:

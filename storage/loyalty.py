@@ -31,11 +31,12 @@ from storage.database import (
     Words,
     all_rows,
     among,
-    complete,
+    blank,
     first_row,
     for_both,
     insert_rows,
     metadata,
+    write_many,
 )
 from storage.errors import KnownKey, Stale, meaning_of
 
@@ -175,10 +176,10 @@ def insert_entries(connection: Connection, rows: Sequence[Row]) -> None:
     if not rows:
         return
     try:
-        result = connection.execute(_INSERT_ENTRY[connection.dialect.name], complete(ledger, rows))
+        written = write_many(connection, _INSERT_ENTRY[connection.dialect.name], rows, blank(ledger))
     except IntegrityError as error:
         raise meaning_of(error) from error
-    if result.rowcount != len(rows):
+    if written != len(rows):
         mine = {row["id"] for row in rows}
         known = connection.execute(_KEYS, {"keys": [row["key"] for row in rows]})
         raise KnownKey(", ".join(sorted(row.key for row in known if row.id not in mine)))
@@ -202,7 +203,7 @@ def use_lots(connection: Connection, uses: Sequence[tuple[int, int, int]]) -> No
     if not uses:
         return
     parameters = [{"the_id": entry_id, "old": old, "new": new} for entry_id, old, new in uses]
-    if connection.execute(_USE, parameters).rowcount != len(uses):
+    if write_many(connection, _USE, parameters) != len(uses):
         raise Stale("lots")
 
 

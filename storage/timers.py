@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from storage.database import Document, Id, Moment, Row, Words, all_rows, complete, for_both, metadata
+from storage.database import Document, Id, Moment, Row, Words, all_rows, blank, for_both, metadata, write_many
 
 timers = Table(
     "timers",
@@ -63,7 +63,7 @@ _PUT_OFF = update(timers).where(timers.c.id == bindparam("the_id")).values(due_a
 def insert(connection: Connection, rows: Sequence[Row]) -> None:
     """Set timers; one that is already set stays as it is."""
     if rows:
-        connection.execute(_INSERT[connection.dialect.name], complete(timers, rows))
+        write_many(connection, _INSERT[connection.dialect.name], rows, blank(timers))
 
 
 def take_due(connection: Connection, now: datetime, limit: int) -> list[Row]:

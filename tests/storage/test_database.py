@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select, text
-from sqlalchemy.exc import StatementError
 
 from storage import customers, switches
 from storage.customers import customers as table
@@ -116,7 +115,7 @@ def test_it_gives_moments_back_in_utc_to_the_microsecond(engine: Engine, moment:
 
 def test_it_refuses_naive_moments(engine: Engine) -> None:
     """A datetime without a zone is a mistake, not a moment."""
-    with pytest.raises(StatementError, match="naive"), writing(engine) as connection:
+    with pytest.raises(ValueError, match="naive"), writing(engine) as connection:
         new_customer(connection, joined_at=datetime(2026, 1, 1))
 
 
