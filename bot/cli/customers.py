@@ -19,7 +19,7 @@ from bot.phone import display
 from storage import conversations, loyalty, messages, vouchers
 from storage.customers import by_phone
 from storage.customers import customers as people
-from storage.database import Row, reading
+from storage.database import Row, all_rows, reading
 
 _ENTRY = ("kind", "points", "key", "reason", "at", "expires_at", "reverses")
 _VOUCHER = ("code", "name", "reward", "cost", "status", "issued_at", "ends_at", "redeemed_at", "redeemed_by")
@@ -101,7 +101,7 @@ def list_(consent: str | None, limit: int, as_data: bool) -> None:
     if consent:
         query = query.where(people.c.consent == consent)
     with database() as (_, engine), reading(engine) as conn:
-        rows = conn.execute(query).mappings().all()
+        rows = all_rows(conn.execute(query))
     if as_data:
         for row in rows:
             as_json(

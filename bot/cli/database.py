@@ -95,6 +95,7 @@ def restore(file: Path, force: bool) -> None:
         if current(settings.database_url) is not None and not force:
             raise click.ClickException("The database has data. --force replaces it.")
         _run(
+            url,
             "pg_restore",
             "--clean",
             "--if-exists",

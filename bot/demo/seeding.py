@@ -23,7 +23,8 @@ from storage.database import writing
 MARKER = "demo_seeded"
 _SEED = 1906  # any number; the same one gives the same year
 _OPENS, _CLOSES = 7.0, 19.0  # hours between which customers buy
-_LANGUAGE = {"es": "español"}
+_JOIN = {"en": ("JOIN", "YES"), "es": ("UNIRME", "SÍ")}
+_REDEEM = {"en": "REDEEM", "es": "CANJEAR"}
 
 
 def seed(engine: Engine, catalog: Catalog, settings: Settings, now: datetime) -> bool:
@@ -55,13 +56,13 @@ def _play(conn: Connection, turns: Turns, book: Book, settings: Settings, now: d
     number = settings.sender or parse(shop.phone, shop.country) or shop.phone
     past = Past(conn, turns, number, deeds[0].at)
     for deed in deeds:
-        _do(conn, past, deed)
+        _do(conn, past, book, deed)
     past.until(now)
     vouchers.expire(conn, now)
     _note_schedules(conn, book, now.astimezone(zone))
 
 
-def _do(conn: Connection, past: Past, deed: _Deed) -> None:
+def _do(conn: Connection, past: Past, book: Book, deed: _Deed) -> None:
     person = deed.person
     known = customers.by_phone(conn, person.phone)
     if deed.words is not None:
@@ -78,8 +79,18 @@ def _do(conn: Connection, past: Past, deed: _Deed) -> None:
         return
     past.buy(known["id"], deed.amount, f"demo:{person.phone}:{deed.number}", deed.at)
     if known["consent"] == "subscribed" and person.redeems and deed.number % person.redeems == person.redeems - 1:
-        for minutes, words in ((2, "REDEEM"), (3, "1"), (4, "YES")):
-            past.text(person.phone, words, deed.at + timedelta(minutes=minutes))
+        _redeem(conn, past, book, deed)
+
+
+def _redeem(conn: Connection, past: Past, book: Book, deed: _Deed) -> None:
+    """Choose a reward: now this, now that, of those the points reach."""
+    person = deed.person
+    past.text(person.phone, _REDEEM[person.language], deed.at + timedelta(minutes=2))
+    known = customers.by_phone(conn, person.phone)
+    offered = [r for r in book.programme.rewards if known and r.cost <= known["points"] and not r.limit_per_customer]
+    if offered:
+        past.text(person.phone, str(1 + deed.number % len(offered)), deed.at + timedelta(minutes=3))
+        past.text(person.phone, _JOIN[person.language][1], deed.at + timedelta(minutes=4))
 
 
 def _with_code(conn: Connection, words: str) -> str:
@@ -104,13 +115,11 @@ def _deeds(now: datetime, zone: ZoneInfo) -> Iterator[_Deed]:
 
 
 def _joining(person: Person, begin: datetime, chance: random.Random) -> Iterator[_Deed]:
-    yield _Deed(begin, person, f"JOIN {person.friend_of}" if person.friend_of else "JOIN")
+    join, yes = _JOIN[person.language]
+    yield _Deed(begin, person, f"JOIN {person.friend_of}" if person.friend_of else join)
     if person.phone == UNDECIDED:
         return
-    seconds = chance.randrange(25, 240)
-    yield _Deed(begin + timedelta(seconds=seconds), person, "YES")
-    if person.language in _LANGUAGE:
-        yield _Deed(begin + timedelta(seconds=seconds + 50), person, _LANGUAGE[person.language])
+    yield _Deed(begin + timedelta(seconds=chance.randrange(25, 240)), person, yes)
     if person.tells:
         later = begin + timedelta(days=1, hours=3)
         for minutes, words in enumerate(("PROFILE", person.name, _told_birthday(person, chance))):
