@@ -19,9 +19,8 @@ from bot.carrier.port import Accepted, Outgoing
 from bot.catalog import Book, Catalog
 from bot.clock import FixedClock
 from bot.delivery import Delivery
-from bot.engine.conversation import Customer
 from bot.engine.decision import Decision
-from bot.engine.events import Event, Media, MessageReceived
+from bot.engine.events import Media, MessageReceived
 from bot.schedule import Schedule
 from bot.settings import Settings
 from bot.transcripts.casting import FRIEND, PHONE, cast
@@ -70,8 +69,8 @@ class _WatchedTurns(Turns):
 
     decisions: list[Decision]
 
-    def _decide(self, book: Book, customer: Customer, event: Event, stock: dict[str, int], now: datetime) -> Decision:
-        decision = super()._decide(book, customer, event, stock, now)
+    def _decide(self, *facts: Any) -> Decision:
+        decision = super()._decide(*facts)
         self.decisions.append(decision)
         return decision
 
