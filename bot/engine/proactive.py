@@ -23,6 +23,7 @@ PURCHASE = "purchase_recorded"
 WAYS = "_triggers"  #: slot of a reminder: the triggers it may enter through
 TRIES = "_tries"  #: slot of a reminder: how often it found a question open
 _AGAIN = timedelta(days=1)
+_FRESH = timedelta(hours=1)  # a reminder held back until morning may remind of what was answered at night
 _MAX_TRIES = 7
 
 
@@ -113,7 +114,7 @@ def _deadline(turn: Turn, timer: TimerFired) -> None:
         refused = () if reason is None else (reason,)
         turn.note(Step(frame.compiled.flow.name, frame.state, "silence", None, short_place(after.place), refused))
         if reason is None:
-            turn.say(frame, after.remind)
+            turn.say(frame, after.remind, deadline=turn.now + _FRESH)
         return
     if reason is not None:
         turn.note(Step(frame.compiled.flow.name, frame.state, "not allowed", None, short_place(after.place), (reason,)))

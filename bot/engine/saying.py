@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from bot.engine.effects import SendMessage
@@ -26,6 +27,7 @@ class Line:
     conversation_id: int | None = None
     flow: str | None = None
     state: str | None = None
+    deadline: datetime | None = None  #: after this it is pointless
 
 
 def purpose_of(turn: Turn, frame: Frame | None) -> Purpose:
@@ -67,8 +69,9 @@ def _joined(turn: Turn, lines: Iterable[Line]) -> Iterator[Line]:
             waiting = line
             continue
         body = f"{waiting.body}\n{line.body}"
-        if line.purpose == waiting.purpose and measure(_written(turn, body)).segments <= MAX_SEGMENTS:
-            waiting = Line(body, waiting.purpose, waiting.conversation_id, waiting.flow, waiting.state)
+        alike = line.purpose == waiting.purpose and line.deadline == waiting.deadline
+        if alike and measure(_written(turn, body)).segments <= MAX_SEGMENTS:
+            waiting = replace(waiting, body=body)
         else:
             yield waiting
             waiting = line
@@ -88,6 +91,7 @@ def _message(turn: Turn, line: Line) -> SendMessage:
         line.state,
         cost.segments,
         cost.encoding,
+        line.deadline,
     )
 
 

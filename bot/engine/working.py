@@ -205,8 +205,14 @@ class Turn:
         template = choose(text, self.language, look, self.now)
         return render(template, Values(self, frame, extra), self.language, self.formats)
 
-    def say(self, frame: Frame | None, text: Text, extra: Mapping[str, Any] | None = None) -> None:
-        """Say a text, unless the customer is out and did not ask."""
+    def say(
+        self,
+        frame: Frame | None,
+        text: Text,
+        extra: Mapping[str, Any] | None = None,
+        deadline: datetime | None = None,
+    ) -> None:
+        """Say a text, unless the customer is out and did not ask. After `deadline` it is pointless."""
         if self.was_out and not self.by_text and self.customer.consent == "unsubscribed":
             if frame is not None:
                 self.muted.add(frame.id)
@@ -214,9 +220,9 @@ class Turn:
         body = self.rendered(frame, text, extra).strip()
         purpose = purpose_of(self, frame)
         if frame is None:
-            self.lines.append(Line(body, purpose))
+            self.lines.append(Line(body, purpose, deadline=deadline))
         else:
-            self.lines.append(Line(body, purpose, frame.id, frame.compiled.flow.name, frame.state))
+            self.lines.append(Line(body, purpose, frame.id, frame.compiled.flow.name, frame.state, deadline))
 
 
 def _language(customer: Customer) -> str:
