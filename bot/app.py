@@ -16,6 +16,7 @@ from bot.carrier.twilio import TwilioCarrier
 from bot.catalog import Catalog
 from bot.clock import SystemClock
 from bot.delivery import Delivery, Statuses
+from bot.errors import FlowFilesInvalid
 from bot.schedule import Schedule
 from bot.security import protect
 from bot.services import Services, services
@@ -55,7 +56,11 @@ def build_services(settings: Settings) -> Services:
     engine = open_engine(settings.database_url)
     clock = SystemClock(_kept_offset(engine) if settings.demo else timedelta(0))
     catalog = Catalog(engine, settings.flows_dir)
-    catalog.refresh(clock.now())
+    try:
+        catalog.refresh(clock.now())
+    except FlowFilesInvalid:
+        engine.dispose()
+        raise
     carrier: Carrier = TwilioCarrier(settings) if settings.live else SimulatedCarrier(settings.auth_tokens[0])
     turns = Turns(engine, catalog, settings)
     base = settings.public_url or f"http://{local_host(settings.host)}:{settings.port}"

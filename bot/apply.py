@@ -101,7 +101,11 @@ class Context:
     carrier_answers: bool = False  #: Twilio answers this keyword itself; our words are kept, not sent
     sendable: bool = True
     lots: list[Lot] = field(default_factory=list)
+    points: int = field(init=False)  #: the balance as this turn leaves it so far; negative: a debt
     replies: list[tuple[int, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.points = self.customer.points
 
     def change(self) -> Row:
         """Return the pending changes of the customer's own row."""
@@ -237,6 +241,7 @@ def _add_entry(effect: fx.AddEntry, context: Context) -> None:
             _new_lot(entry_id, effect, context)
     elif effect.points < 0:
         used = use_oldest(context, -effect.points, may_owe=effect.kind == "reverse")
+    context.points += effect.points
     context.rows.entries.append(
         {
             "id": entry_id,
@@ -256,39 +261,55 @@ def _add_entry(effect: fx.AddEntry, context: Context) -> None:
 
 
 def _new_lot(entry_id: int, effect: fx.AddEntry, context: Context) -> None:
-    owed = max(0, -context.customer.points)
+    _open_lot(entry_id, effect.points - _debt(context, effect.points), effect.expires_at, context)
+
+
+def _debt(context: Context, points: int) -> int:
+    """Return how many of these new points only pay what the customer owes."""
+    return min(points, max(0, -context.points))
+
+
+def _open_lot(entry_id: int, points: int, expires_at: datetime | None, context: Context) -> None:
     context.rows.lots.append(
         {
             "entry_id": entry_id,
             "customer_id": context.customer.id,
-            "remaining": max(0, effect.points - owed),
-            "expires_at": effect.expires_at,
+            "remaining": points,
+            "expires_at": expires_at,
         }
     )
-    context.lots.append(Lot(entry_id, max(0, effect.points - owed), effect.expires_at))
+    context.lots.append(Lot(entry_id, points, expires_at))
 
 
 def _give_back(effect: fx.AddEntry, entry_id: int, context: Context) -> None:
     """Put the points of a reversed burn back into the lots they came from, so that they expire as before."""
     assert effect.reverses is not None
-    burnt: Mapping[str, Any] | None = loyalty.by_key(context.conn, effect.reverses)
-    if burnt is None:
-        burnt = next((row for row in context.rows.entries if row["key"] == effect.reverses), None)
+    burnt: Mapping[str, Any] | None = next((row for row in context.rows.entries if row["key"] == effect.reverses), None)
+    burnt = burnt or loyalty.by_key(context.conn, effect.reverses)
     if burnt is None:
         raise Conflict(f"there is no ledger entry {effect.reverses} to take back")
-    left = effect.points
+    left = effect.points - _debt(context, effect.points)
     for lot_id, count in (burnt["lots"] or {}).items():
-        loyalty.refill_lot(context.conn, int(lot_id), min(count, left))
-        left -= min(count, left)
+        if give := min(count, left):
+            _refill(int(lot_id), give, context)
+            left -= give
     if left:
-        context.rows.lots.append(
-            {
-                "entry_id": entry_id,
-                "customer_id": context.customer.id,
-                "remaining": left,
-                "expires_at": effect.expires_at,
-            }
-        )
+        _open_lot(entry_id, left, effect.expires_at, context)
+
+
+def _refill(lot_id: int, count: int, context: Context) -> None:
+    """Add to a lot as this turn knows it; one that is not among the lots with something left holds nothing."""
+    place = next((index for index, lot in enumerate(context.lots) if lot.entry_id == lot_id), None)
+    if place is None:
+        context.lots.insert(0, Lot(lot_id, 0, None))  # it was spent first, so it is the first to expire
+        place = 0
+    lot = context.lots[place]
+    context.lots[place] = Lot(lot_id, lot.remaining + count, lot.expires_at)
+    fresh = next((row for row in context.rows.lots if row["entry_id"] == lot_id), None)
+    if fresh is not None:
+        fresh["remaining"] += count
+    else:
+        context.rows.lot_uses.append((lot_id, lot.remaining, lot.remaining + count))
 
 
 def use_oldest(context: Context, count: int, *, may_owe: bool = False, first: int | None = None) -> dict[str, int]:
@@ -354,6 +375,9 @@ def _take_stock(effect: fx.TakeStock, context: Context) -> None:
 @applies(fx.SetAttribute)
 def _set_attribute(effect: fx.SetAttribute, context: Context) -> None:
     change = context.change()
+    if effect.name == "language_heard":  # how they write, not what they chose
+        change["language"] = effect.value
+        return
     if effect.name in _COLUMNS:
         change[effect.name] = effect.value
         if effect.name == "language":

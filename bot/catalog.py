@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 
 from bot import telemetry
 from bot.engine.definition import Finding, Flow
-from bot.engine.language import read_flow, read_phrases, read_programme
+from bot.engine.language import read_flow, read_flow_leniently, read_phrases, read_programme
 from bot.engine.machine import Compiled, compile_flow
 from bot.engine.phrases import Phrases
 from bot.engine.programme import Programme
@@ -105,6 +105,7 @@ def read_sources(sources: Iterable[Source]) -> Reading:
     """Read and prove a set of files; never raises for what stands in them."""
     flows: dict[str, Flow] = {}
     findings: list[Finding] = []
+    broken: set[str] = set()
     programme: Programme | None = None
     phrases: Phrases | None = None
     for source in sources:
@@ -114,12 +115,14 @@ def read_sources(sources: Iterable[Source]) -> Reading:
         elif source.kind == PHRASES:
             phrases, found = read_phrases(source.text, file)
         else:
-            flow, found = read_flow(source.text, file)
+            flow, found = read_flow_leniently(source.text, file)
             if flow is not None:
                 flows[flow.name] = flow
+            if flow is None or any(finding.severity == "error" for finding in found):
+                broken.add(flow.name if flow is not None else source.name)
         findings += found
     if programme is not None:
-        findings += prove(flows, programme, phrases)
+        findings += prove(flows, programme, phrases, frozenset(broken))
     return Reading(flows, programme, phrases, tuple(sorted(findings, key=lambda f: f.place)))
 
 

@@ -158,7 +158,7 @@ class Schedule:
                         "customer_id": customer_id,
                         "kind": "expire",
                         "points": -left,
-                        "key": f"expire:{lot['entry_id']}",
+                        "key": f"expire:{lot['entry_id']}:{now.isoformat()}",  # a lot may be refilled and expire again
                         "reason": "expired",
                         "qualifying": 0,
                         "lots": use_oldest(context, left, first=lot["entry_id"]),

@@ -163,7 +163,7 @@ class Turns:
             record = customers.lock_by_id(conn, [row["customer_id"]])
             customer = load_customers(conn, record, book.programme.shop.languages[0], now)[row["customer_id"]]
             event = MessageReceived(row["sid"], row["sender"], row["recipient"], row["body"], row["created_at"])
-            decision = self._decide(book, customer, event, loyalty.stock_taken(conn), now)
+            decision = self._decide(book, customer, event, loyalty.stock_taken(conn), now, self._day_code(book, now))
             if decision.error:
                 return False
             rows = Rows()
@@ -202,6 +202,7 @@ class Turns:
         book = self.catalog.book
         loaded = self._load(conn, events, book, now)
         stock = dict(loaded.stock)
+        code = self._day_code(book, now)
         rows = Rows()
         answers = []
         for event in events:
@@ -218,7 +219,7 @@ class Turns:
             if customer is None:
                 answers.append(self._write_stranger(rows, event, now))
                 continue
-            decision = self._decide(book, customer, event, stock, now)
+            decision = self._decide(book, customer, event, stock, now, code)
             answers.append(self._write(conn, rows, book, loaded, customer, event, decision, now))
         rows.flush(conn, now)
         return answers
@@ -250,10 +251,21 @@ class Turns:
         )
 
     def _new_customer(self, phone: str, book: Book, now: datetime) -> Row:
-        return {"id": next_id(), "phone": phone, "language": book.programme.shop.languages[0], "created_at": now}
+        programme = book.programme
+        return {
+            "id": next_id(),
+            "phone": phone,
+            "language": programme.shop.languages[0],
+            "tier": programme.tiers[0].key if programme.tiers else None,
+            "created_at": now,
+        }
 
-    def _decide(self, book: Book, customer: Customer, event: Event, stock: dict[str, int], now: datetime) -> Decision:
-        code = daycode.code_for(self.settings.secret_key, book.programme.shop.zone, now)
+    def _day_code(self, book: Book, now: datetime) -> str:
+        return daycode.code_for(self.settings.secret_key, book.programme.shop.zone, now)
+
+    def _decide(
+        self, book: Book, customer: Customer, event: Event, stock: Mapping[str, int], now: datetime, code: str
+    ) -> Decision:
         routing: Routing | None = None
         if isinstance(event, MessageReceived):
             routing = route_text(book, customer, event, stock, now)

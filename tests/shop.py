@@ -69,7 +69,7 @@ class Shop:
 
     def new_sid(self) -> str:
         self._sids += 1
-        return f"SM{self._sids:032x}"
+        return f"SM{id(self):016x}{self._sids:016x}"
 
     def form(self, sender: str, body: str, sid: str | None = None, **more: str) -> dict[str, str]:
         """Return the form of one inbound text as Twilio posts it."""
