@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
+from bot import gate
 from bot.engine.events import Event, FactRecorded, MessageReceived, TimerFired
+from bot.phone import zones
 from bot.turn import Turns
 from storage import customers, facts, messages, outbox, timers, vouchers
+from storage.database import Row
 from storage.ids import next_id
 
 _BATCH = 200
@@ -21,8 +24,12 @@ _UNDERWAY = timedelta(seconds=2)  # a text of the past took this long to arrive
 class Past:
     """What happens up to a moment happens in its own order: timers, facts, texts that were waiting."""
 
-    def __init__(self, conn: Connection, turns: Turns, shop_number: str, begin: datetime) -> None:
+    def __init__(
+        self, conn: Connection, turns: Turns, shop_number: str, begin: datetime, arrived: Callable[[Row], None]
+    ) -> None:
+        """`arrived` hears of every text that came to a customer by itself."""
         self.now = begin
+        self._arrived = arrived
         self._conn = conn
         self._turns = turns
         self._shop_number = shop_number
@@ -46,7 +53,7 @@ class Past:
         [answer] = self._turns.take_in(
             self._conn, [MessageReceived(sid, sender, self._shop_number, words, self.now, country="US")], self.now
         )
-        self._delivered({reply.message_id: None for reply in answer.replies})
+        self._delivered([reply.message_id for reply in answer.replies])
         self._deliver()
 
     def buy(self, customer_id: int, amount_minor: int, key: str, at: datetime) -> None:
@@ -77,11 +84,35 @@ class Past:
             self._turns.take_in(self._conn, events, self.now)
 
     def _deliver(self) -> None:
-        """Send what may go out by now. The gate has spoken when it was planned; a STOP since has taken it back."""
+        """Send what is due and what the gate lets through, as the delivery does."""
         while claimed := outbox.claim(self._conn, self.now, _BATCH, _LEASE):
-            self._delivered({row["id"]: row["send_after"] for row in claimed})
+            ids = sorted({row["customer_id"] for row in claimed})
+            people = customers.by_ids(self._conn, ids)
+            sent = outbox.marketing_counts(self._conn, ids, self.now - gate.MONTH)
+            for row in claimed:
+                earlier = sent.setdefault(row["customer_id"], [])
+                verdict = self._ask_gate(row, people[row["customer_id"]], earlier)
+                if isinstance(verdict, gate.Wait):
+                    outbox.put_back(self._conn, row["id"], verdict.until)
+                elif isinstance(verdict, gate.Drop):
+                    outbox.finish(self._conn, row["id"], "suppressed", verdict.reason)
+                else:
+                    earlier += [self.now] if row["purpose"] == "marketing" else []
+                    self._delivered([row["id"]])
+                    self._arrived(row)
 
-    def _delivered(self, sent: Mapping[int, datetime | None]) -> None:
+    def _ask_gate(self, row: Row, person: Row, earlier: Sequence[datetime]) -> gate.Verdict:
+        programme = self._turns.catalog.book.programme
+        recipient = gate.Recipient(
+            consent=person["consent"],
+            zones=zones(person["phone"], person["zone"], programme.shop.zone),
+            paused=person["marketing_paused"],
+            wants_less=person["frequency"] == "less",
+            marketing_sent=earlier,
+        )
+        return gate.ask(row["purpose"], recipient, programme.limits, self.now, row["deadline"])
+
+    def _delivered(self, sent: Sequence[int]) -> None:
         reports: list[dict[str, Any]] = []
         for message_id in sent:
             sid = f"SM{next_id():032x}"

@@ -20,7 +20,7 @@ class Person:
     email: str | None = None
     redeems: int = 0  #: every so many purchases, when there are points enough
     uses: bool = True  #: whether vouchers are brought to the till
-    tells: bool = False  #: answers the questions of the welcome series
+    tells: bool = False  #: answers our questions: name, birthday, how it was
     friend_of: str | None = None  #: the number of the customer whose code was used to join
     texts: tuple[tuple[int, str, str], ...] = ()  #: (days ago, local time, words)
 
@@ -39,8 +39,8 @@ PEOPLE = (
         tells=True,
         texts=(
             (120, "08:41", "how many points do i have"),
+            (112, "08:44", "REFER"),
             (31, "09:05", "what tier am i"),
-            (2, "16:20", "REFER"),
             (0, "07:32", "BALANCE"),
         ),
     ),
@@ -65,7 +65,7 @@ PEOPLE = (
         birthday="11-30",
         redeems=5,
         tells=True,
-        texts=((88, "13:05", "cuántos puntos tengo"), (3, "11:20", "SALDO")),
+        texts=((162, "12:20", "INVITAR"), (88, "13:05", "cuántos puntos tengo"), (3, "11:20", "SALDO")),
     ),
     Person(
         "Deshawn",
@@ -121,7 +121,15 @@ PEOPLE = (
         tells=True,
         texts=((35, "12:45", "PREMIOS"),),
     ),
-    Person("Olu", "+19175550140", 283, 11, 1010, redeems=6, texts=((130, "09:22", "LESS"), (6, "09:24", "status"))),
+    Person(
+        "Olu",
+        "+19175550140",
+        283,
+        11,
+        1010,
+        redeems=6,
+        texts=((150, "09:15", "can i invite a friend"), (130, "09:22", "LESS"), (6, "09:24", "status")),
+    ),
     Person(
         "Hannah",
         "+17185550151",

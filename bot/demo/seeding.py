@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
+from heapq import heapify, heappop, heappush
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
@@ -18,12 +19,14 @@ from bot.phone import parse
 from bot.settings import Settings
 from bot.turn import Turns
 from storage import customers, switches, vouchers
-from storage.database import writing
+from storage.database import Row, writing
 
 MARKER = "demo_seeded"
 _SEED = 1906  # any number; the same one gives the same year
 _OPENS, _CLOSES = 7.0, 19.0  # hours between which customers buy
 _JOIN = {"en": ("JOIN", "YES"), "es": ("UNIRME", "SÍ")}
+_SURVEY = ("survey", "after_visit")  # asked a day after the first purchase
+_SCORES = ("5", "4", "5 great coffee", "3")
 _REDEEM = {"en": "REDEEM", "es": "CANJEAR"}
 
 
@@ -37,13 +40,13 @@ def seed(engine: Engine, catalog: Catalog, settings: Settings, now: datetime) ->
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class _Deed:
     """One thing one person does at one moment; `words` is a text, `amount` a purchase."""
 
     at: datetime
-    person: Person
-    words: str | None = None
+    person: Person = field(compare=False)
+    words: str | None = field(default=None, compare=False)
     amount: int = 0
     number: int = 0  #: which purchase it is
     uses_voucher: bool = False
@@ -52,11 +55,21 @@ class _Deed:
 def _play(conn: Connection, turns: Turns, book: Book, settings: Settings, now: datetime) -> None:
     shop = book.programme.shop
     zone = ZoneInfo(shop.zone)
-    deeds = sorted(_deeds(now, zone), key=lambda deed: (deed.at, deed.person.phone))
+    deeds = list(_deeds(now, zone))
+    heapify(deeds)
+    talkative = {person.phone: person for person in PEOPLE if person.tells}
+
+    def arrived(text: Row) -> None:
+        person = talkative.get(text["recipient"])
+        if person is not None and (text["flow"], text["flow_state"]) == _SURVEY:
+            heappush(deeds, _Deed(past.now + timedelta(minutes=17), person, _SCORES[len(person.name) % len(_SCORES)]))
+
     number = settings.sender or parse(shop.phone, shop.country) or shop.phone
-    past = Past(conn, turns, number, deeds[0].at)
-    for deed in deeds:
-        _do(conn, past, book, deed)
+    past = Past(conn, turns, number, deeds[0].at, arrived)
+    while deeds:
+        deed = heappop(deeds)
+        if deed.at < now:
+            _do(conn, past, book, deed)
     past.until(now)
     vouchers.expire(conn, now)
     _note_schedules(conn, book, now.astimezone(zone))
