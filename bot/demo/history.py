@@ -37,13 +37,22 @@ class Past:
 
     def until(self, moment: datetime) -> None:
         """Let everything happen that is due until then."""
-        while (due := self._next()) is not None and due <= moment:
-            self.now = max(self.now, due)
-            rows = timers.take_due(self._conn, self.now, _BATCH)
-            self._take([_timer_fired(row, self.now) for row in rows])
-            self._take([_fact_recorded(row) for row in facts.take_due(self._conn, self.now, _BATCH)])
-            self._deliver()
+        while self.step(moment):
+            pass
         self.now = max(self.now, moment)
+
+    def step(self, moment: datetime) -> bool:
+        """Let the next thing happen that is due until then; False when there is none."""
+        due = (timers.next_due(self._conn), facts.next_due(self._conn), outbox.next_due(self._conn))
+        first = min((each for each in due if each is not None), default=None)
+        if first is None or first > moment:
+            return False
+        self.now = max(self.now, first)
+        rows = timers.take_due(self._conn, self.now, _BATCH)
+        self._take([_timer_fired(row, self.now) for row in rows])
+        self._take([_fact_recorded(row) for row in facts.take_due(self._conn, self.now, _BATCH)])
+        self._deliver()
+        return True
 
     def text(self, sender: str, words: str, at: datetime) -> None:
         """A customer texts; the answer arrives."""
@@ -74,10 +83,6 @@ class Past:
     def set(self, customer_id: int, values: Mapping[str, Any]) -> None:
         """The staff wrote something down about a customer."""
         customers.change(self._conn, [(customer_id, values)])
-
-    def _next(self) -> datetime | None:
-        due = (timers.next_due(self._conn), facts.next_due(self._conn), outbox.next_due(self._conn))
-        return min((moment for moment in due if moment is not None), default=None)
 
     def _take(self, events: list[Event]) -> None:
         if events:

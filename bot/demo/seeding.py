@@ -66,10 +66,9 @@ def _play(conn: Connection, turns: Turns, book: Book, settings: Settings, now: d
 
     number = settings.sender or parse(shop.phone, shop.country) or shop.phone
     past = Past(conn, turns, number, deeds[0].at, arrived)
-    while deeds:
-        deed = heappop(deeds)
-        if deed.at < now:
-            _do(conn, past, book, deed)
+    while deeds and deeds[0].at < now:
+        if not past.step(deeds[0].at):
+            _do(conn, past, book, heappop(deeds))
     past.until(now)
     vouchers.expire(conn, now)
     _note_schedules(conn, book, now.astimezone(zone))
