@@ -1,4 +1,4 @@
-"""One stage for all transcripts, and the coverage report at the end of the run."""
+"""One stage for all transcripts, and what they went through together."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 
 from bot.transcripts import Coverage, Stage
 
+from .summary import keep_report
+
 FLOWS = Path(os.environ.get("FLOWS_DIR") or Path(__file__).parents[2] / "flows")
-_REPORT = pytest.StashKey[str]()
 
 
 @pytest.fixture(scope="session")
@@ -29,11 +30,4 @@ def coverage(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Coverage]
     yield coverage
     some = request.config.getoption("keyword") or any("::" in name for name in request.config.args)
     if not some:  # of a few transcripts the report would only say what nobody asked
-        request.config.stash[_REPORT] = coverage.report()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the coverage of the flows."""
-    if report := config.stash.get(_REPORT, ""):
-        terminalreporter.section("flows: states and arrows the transcripts went through")
-        terminalreporter.write_line(report)
+        keep_report(request.config, coverage.report())
