@@ -165,7 +165,7 @@ ACTIONS: Mapping[str, ActionType] = {
             (
                 Argument("key", "word", "its name, for `forget`", required=True),
                 Argument("in", "duration", "how much later", required=True),
-                Argument("at", "clock", "not before this local time on that day"),
+                Argument("at", "clock", "the first such local time after that"),
                 Argument("flow", "flow", "the flow to start", required=True),
             ),
             changes="timers",

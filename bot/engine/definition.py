@@ -167,7 +167,7 @@ class Trigger:
     compliance: Literal["stop", "start", "help", "unsure"] | None = None
     event: str | None = None
     after: timedelta | None = None  #: this long after the event
-    at: str | None = None  #: not before this local time on that day
+    at: str | None = None  #: the first such local time after that
     schedule: Schedule | None = None
     called: bool = False  #: may be started or called by another flow
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)  #: key -> where its value stands

@@ -131,7 +131,7 @@ TRIGGER = Record(
         Field("compliance", OneOf("compliance rule", COMPLIANCE), "the router's compliance rules lead here"),
         Field("event", Word("a fact's name"), "starts when this fact is recorded"),
         Field("after", Duration(), "so long after the event"),
-        Field("at", Clock(), "not before this local time on that day"),
+        Field("at", Clock(), "the first such local time after that"),
         Field("schedule", SCHEDULE, "starts for everybody `if` holds for"),
         Field("called", Flag(), "other flows may `start`, `call` or `remind` it"),
         Field("if", PREDICATE, "the trigger counts only when this holds"),
