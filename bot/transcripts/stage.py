@@ -217,9 +217,7 @@ class Play:
             held = vouchers.of(conn, [row["id"]]).get(row["id"], [])
             places = list(
                 conn.execute(
-                    conversations.select()
-                    .where(conversations.c.customer_id == row["id"])
-                    .order_by(conversations.c.id)
+                    conversations.select().where(conversations.c.customer_id == row["id"]).order_by(conversations.c.id)
                 ).mappings()
             )
             asked = any(waiting["customer_id"] == row["id"] for waiting in handoffs.waiting(conn))
