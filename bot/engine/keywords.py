@@ -105,7 +105,8 @@ def build_keywords(flows: Mapping[str, Flow], lexicon: Lexicon) -> Keywords:
                         ways[words] = Way(flow.name, number, words, frozenset({language}), trigger.takes is not None)
                     elif known.flow == flow.name:
                         languages = known.languages | {language}
-                        ways[words] = Way(known.flow, known.trigger, words, languages, known.takes or bool(trigger.takes))
+                        takes = known.takes or trigger.takes is not None
+                        ways[words] = Way(known.flow, known.trigger, words, languages, takes)
     ways.pop("", None)
     taking = {words: way for words, way in ways.items() if way.takes}
     return Keywords(

@@ -36,8 +36,7 @@ def compliance(lexicon: Lexicon, words: str) -> tuple[Word, str] | None:
         bare = " ".join(wrapping.sub("", words).split())
         word = lexicon.compliance.get(bare)
         if word is None:
-            bare = _once(bare)
-            word = lexicon.compliance.get(bare)
+            word = _several(lexicon, bare) or lexicon.compliance.get(_once(bare))
         if word is not None and (plain or not word.plain) and (plain or word.kind == "stop"):
             return word, bare
     return None
@@ -47,7 +46,7 @@ def judge(lexicon: Lexicon, text: str, words: str) -> Verdict | None:
     """Judge a text that is no compliance word. `text` is as it came, `words` its words."""
     leaving = lexicon.leaving
     if leaving.alarm.isdisjoint(words.split(" ")):
-        return None
+        return _by_emoji(lexicon, text)
     padded = " " + " ".join(leaving.noise.sub("", words).split()) + " "
     tokens = padded.split()
     if found := leaving.firm.find(padded, tokens):
@@ -61,7 +60,7 @@ def judge(lexicon: Lexicon, text: str, words: str) -> Verdict | None:
         return Verdict("leave", found[0], found[1])
     found = leaving.unless_praise.find(open_words, tokens) or _sentence(lexicon, text, tokens)
     if found:
-        praised = not leaving.praise.isdisjoint(tokens)
+        praised = not leaving.praise.isdisjoint(padded.split())
         return Verdict("perhaps" if praised else "leave", found[0], found[1])
     if doubt:
         return Verdict("perhaps", doubt[0], doubt[1])
@@ -69,19 +68,37 @@ def judge(lexicon: Lexicon, text: str, words: str) -> Verdict | None:
         return Verdict("yields", found[0], found[1])
     if found := leaving.perhaps.find(open_words, tokens):
         return Verdict("perhaps", found[0], found[1])
-    return None
+    return _by_emoji(lexicon, text)
 
 
 def _sentence(lexicon: Lexicon, text: str, tokens: list[str]) -> tuple[str, str] | None:
-    """Find a sentence that is a compliance word: `STOP. I don't drink coffee.`"""
+    """Find a sentence that is a compliance word, `STOP. I don't drink coffee.`, or a last part: `bye, stop`."""
     if lexicon.core.isdisjoint(tokens):
         return None
-    parts = spoken.clauses(spoken.fold(text))
-    for part in parts if len(parts) > 1 else ():
+    folded = spoken.fold(text)
+    parts = spoken.clauses(folded)
+    last = spoken.join_words(folded.replace(" - ", ",").rpartition(",")[2])
+    for part in (*(parts if len(parts) > 1 else ()), last):
         found = compliance(lexicon, lexicon.spelling.respell(part))
         if found is not None and found[0].kind == "stop" and not found[0].plain and not found[0].typo:
             return "a sentence is a compliance word", found[1]
     return None
+
+
+def _by_emoji(lexicon: Lexicon, text: str) -> Verdict | None:
+    """A stop sign or a rude finger, with words that say nothing else, or alone."""
+    if text.isascii():
+        return None
+    sign = next((emoji for emoji in lexicon.unsure_emoji if emoji in text), None)
+    return Verdict("perhaps", "emoji", sign) if sign else None
+
+
+def _several(lexicon: Lexicon, words: str) -> Word | None:
+    """Return the first of several compliance words that stand beside each other: `stop unsubscribe`."""
+    found = [lexicon.compliance.get(token) for token in words.split(" ")]
+    clear = [word for word in found if word is not None and word.kind == "stop"]
+    sure = any(not word.plain and not word.typo for word in clear)
+    return clear[0] if len(clear) == len(found) > 1 and sure else None
 
 
 def _once(words: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from bot.engine.patterns import Classes, PatternError, PatternSet, compile_patterns
@@ -51,9 +52,7 @@ class Spelling:
         """Spell already normalised words in one way."""
         tokens = words.split(" ")
         for position, token in enumerate(tokens):
-            if (meant := self.words.get(token)) is not None:
-                tokens[position] = meant
-            elif (
+            if (meant := self.words.get(token)) is not None or (
                 (short := squeeze(token)) != token
                 and token not in self.known
                 and (meant := self.squeezed.get(short)) is not None
@@ -109,13 +108,14 @@ class Questions:
 
     little: frozenset[str]
     turning: frozenset[str]
+    asking: Mapping[str, str]  #: question word -> the one it stands for
     same: Mapping[str, str]
     not_typos: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Lexicon:
-    """Everything the router knows of words."""
+    """Everything the router knows of words. There is one; it is compared by identity."""
 
     spelling: Spelling
     compliance: Mapping[str, Word]
@@ -132,6 +132,12 @@ class Lexicon:
     def words(self, text: str) -> str:
         """Return a text's words, normalised and spelled in one way; the form in which everything is compared."""
         return self.spelling.read(text)
+
+
+@lru_cache(maxsize=8_192)
+def known_words(lexicon: Lexicon, name: str) -> str:
+    """Return the words of a name that comes up again and again: a label, a keyword to listen for."""
+    return lexicon.words(name)
 
 
 def build(documents: Mapping[str, Any]) -> Lexicon:
@@ -183,8 +189,8 @@ def _doubled(documents: Mapping[str, Any]) -> frozenset[str]:
         *replies["yes"].values(),
         *replies["no"].values(),
     )
-    text = " ".join(str(entry) for entries in lists for entry in entries)
-    return frozenset(token for token in re.findall(r"[a-z]+", text) if squeeze(token) != token and not token.startswith("stopp"))
+    tokens = set(re.findall(r"[a-z]+", " ".join(str(entry) for entries in lists for entry in entries)))
+    return frozenset(token for token in tokens if squeeze(token) != token and not token.startswith("stopp"))
 
 
 def _squeezed(documents: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, str]:
@@ -192,9 +198,9 @@ def _squeezed(documents: Mapping[str, Any], words: Mapping[str, str]) -> dict[st
     compliance = documents["compliance"]
     known: dict[str, set[str]] = {}
     lists = (
-        [entry for kind in ("stop", "stop_plain", "help", "start") for group in compliance[kind].values() for entry in group],
-        [entry for group in documents["replies"]["yes"].values() for entry in group],
-        [entry for group in documents["replies"]["no"].values() for entry in group],
+        *(group for kind in ("stop", "stop_plain", "help", "start") for group in compliance[kind].values()),
+        *documents["replies"]["yes"].values(),
+        *documents["replies"]["no"].values(),
         documents["leaving"]["long_vowels"],
         compliance["polite"],
         [*words.values()],
@@ -237,8 +243,8 @@ def _leaving(document: Mapping[str, Any]) -> Leaving:
         compile_patterns(document[key], classes, common)
         for key in ("firm", "doubts", "guards", "leave", "unless_praise", "perhaps", "yields")
     )
-    alarm = frozenset(
-        word for patterns in (firm, doubts, leave, unless_praise, perhaps, yields) for pattern in patterns.patterns for word in pattern.anchor
+    alarm = frozenset[str]().union(
+        *(p.anchor for found in (firm, doubts, leave, unless_praise, perhaps, yields) for p in found.patterns)
     )
     return Leaving(
         noise=_any_phrase(document["noise"]),
@@ -279,6 +285,7 @@ def _questions(document: Mapping[str, Any]) -> Questions:
     return Questions(
         little=frozenset(document["little"]),
         turning=frozenset(document["turning"]),
+        asking=document["asking"],
         same={variant: word for word, variants in document["same"].items() for variant in variants},
         not_typos=frozenset(document["not_typos"]),
     )

@@ -5,7 +5,8 @@ A pattern speaks of words, never of letters:
     stop|quit <sending> [me] ..2 $
 
 `a|b` and `(a|b c)` one of these, `<name>` an entry of a class, `[..]` may be missing, `<name>*` up to five entries of a
-class, `..` up to three words, `..2` up to two, `^` and `$` the text's begin and end. Every repetition is
+class, `..` up to three words, `..2` up to two, `*ing!a!b` any word that ends so and begins no entry of the
+classes a and b, `^` and `$` the text's begin and end (also among alternatives). Every repetition is
 bounded, and texts are cut (`words.LIMIT`), so that matching is linear in the text's length.
 
 Each pattern has an anchor: words of which one must stand in the text. Patterns whose anchor is missing are
@@ -102,8 +103,8 @@ def _compile(text: str, classes: Classes, common: frozenset[str]) -> Pattern:
             optional = element.startswith("[")
             many = element.endswith("*")
             entries = _entries(element.rstrip("*").strip("[]()"), classes, text)
-            parts.append(_alternatives(entries) + ("{0,5}" if many else "?" if optional else ""))
-            if not optional and not many:
+            parts.append(_alternatives(entries, classes) + ("{0,5}" if many else "?" if optional else ""))
+            if not optional and not many and not any(entry in "^$" or entry.startswith("*") for entry in entries):
                 anchors.append(frozenset(_anchor_word(entry, common) for entry in entries))
     if not anchors:
         raise PatternError(f"pattern {text!r} has no word that must be there")
@@ -127,9 +128,21 @@ def _entries(element: str, classes: Classes, text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _alternatives(entries: tuple[str, ...]) -> str:
+def _alternatives(entries: tuple[str, ...], classes: Classes) -> str:
     longest_first = sorted(entries, key=len, reverse=True)
-    return "(?:" + "|".join(re.escape(entry).replace(r"\ ", " ") + " " for entry in longest_first) + ")"
+    return "(?:" + "|".join(_one(entry, classes) for entry in longest_first) + ")"
+
+
+def _one(entry: str, classes: Classes) -> str:
+    if entry == "$":
+        return "$"
+    if entry == "^":
+        return r"(?<![^ ] )"
+    if entry.startswith("*"):
+        ending, *others = entry[1:].split("!")
+        banned = {phrase.split()[0] for name in others for phrase in classes[name]}
+        return rf"(?!(?:{'|'.join(sorted(banned))}) )[^ ~]+{re.escape(ending)} "
+    return re.escape(entry).replace(r"\ ", " ") + " "
 
 
 def _anchor_word(entry: str, common: frozenset[str]) -> str:

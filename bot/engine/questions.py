@@ -7,9 +7,8 @@ much of it the phrase explains; a phrase of little words only ("who are you") mu
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log, sqrt
-from typing import Protocol
 
 from rapidfuzz.distance import OSA
 from rapidfuzz.process import extractOne
@@ -23,13 +22,15 @@ from bot.engine.routing import RunnerUp
 # Measured on tests/engine/routing/labelled_tune.jsonl, see tests/engine/routing/test_labelled.py.
 ENOUGH = 0.60  #: below this a phrase is no match
 CLOSE = 0.02  #: two flows nearer than this: no guess
-_LITTLE = 0.12  #: what a little word of a phrase weighs
-_LITTLE_MORE = 0.03  #: what a little word beyond the phrase weighs
-_UNKNOWN = 0.55  #: a word no flow uses, as a share of a telling word
+_LITTLE = 0.16  #: what a little word of a phrase weighs
+_LITTLE_MORE = 0.05  #: what a little word beyond the phrase weighs
+_UNKNOWN = 0.7  #: what a word no flow uses weighs
 _TYPO = 0.85  #: a word spelled wrong, as a share of the right one
 _TURNED = 0.6  #: the text denies what the phrase says, or the other way round
+_OTHERWISE = 0.85  #: the text asks when, the phrase asks where
 _SHORT = 0.5  #: a phrase that weighs less must be said in full
 _LONGEST = 40  #: words looked at
+_GUESSES = 6  #: unknown words for which a wrong spelling is considered
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,19 @@ class _Phrase:
     telling: frozenset[str]
     little: frozenset[str]
     turned: bool
+    asks: str | None  #: how, when, where, who, why, what
     weight: float
 
 
-class _Weigh(Protocol):
-    def __call__(self, word: str) -> float: ...
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A text sorted into telling words (with how surely each is meant), little words and unknown ones."""
+
+    telling: dict[str, float]
+    little: frozenset[str]
+    unknown: int
+    turned: bool
+    asks: str | None
 
 
 @dataclass(frozen=True)
@@ -72,14 +81,14 @@ class Questions:
         """Return the phrase a text comes nearest to, None when nothing is near at all."""
         if (way := self.exact.get(words)) is not None:
             return Asked(way, 1.0, None, taken=True)
-        telling, little, turned, unknown = self._read(words.split(" ")[:_LONGEST])
-        candidates = {number for word in telling for number in self.by_word.get(word, ())}
-        if not telling:
+        said = self._read(words.split(" ")[:_LONGEST])
+        candidates = {number for word in said.telling for number in self.by_word.get(word, ())}
+        if not said.telling:
             candidates.update(self.small)
         best_of: dict[str, tuple[float, _Phrase]] = {}
         for number in candidates:
             phrase = self.phrases[number]
-            score = self._score(phrase, telling, little, turned, unknown)
+            score = self._score(phrase, said)
             if score > best_of.get(phrase.way.flow, (0.0, None))[0]:
                 best_of[phrase.way.flow] = (score, phrase)
         if not best_of:
@@ -90,11 +99,10 @@ class Questions:
         close = runner_up is not None and score - runner_up.score < CLOSE
         return Asked(phrase.way, score, runner_up, taken=score >= ENOUGH and not close)
 
-    def _read(self, tokens: list[str]) -> tuple[dict[str, float], set[str], bool, int]:
-        """Sort words into telling ones (with how surely they are meant), little ones, and count unknown ones."""
+    def _read(self, tokens: list[str]) -> _Said:
         telling: dict[str, float] = {}
         little: set[str] = set()
-        turned, unknown = False, 0
+        turned, unknown, guesses = False, 0, _GUESSES
         for token in tokens:
             turned = turned or token in self.lists.turning
             if token in self.lists.little:
@@ -103,11 +111,13 @@ class Questions:
             word = concept(token, self.lists)
             if word in self.weights:
                 telling[word] = 1.0
-            elif (near := self._spelled(token)) is not None:
+            elif guesses > 0 and (near := self._spelled(token)) is not None:
                 telling.setdefault(near, _TYPO)
+                guesses -= 1
             elif token not in self.lists.turning:
                 unknown += 1
-        return telling, little, turned, unknown
+                guesses -= 1
+        return _Said(telling, frozenset(little), unknown, turned, _asks(tokens, self.lists))
 
     def _spelled(self, token: str) -> str | None:
         size = len(token)
@@ -125,23 +135,26 @@ class Questions:
             return None  # another letter in a short word makes another word
         return concept(near, self.lists)
 
-    def _score(
-        self, phrase: _Phrase, telling: Mapping[str, float], little: set[str], turned: bool, unknown: int
-    ) -> float:
-        weights = self.weights
-        said = sum(weights[word] * share for word, share in telling.items() if word in phrase.telling)
-        said_little = len(phrase.little & little) * _LITTLE
-        extra = sum(weights[word] for word in telling if word not in phrase.telling)
-        extra += unknown * _UNKNOWN + len(little - phrase.little) * _LITTLE_MORE
-        matched = said + said_little
+    def _score(self, phrase: _Phrase, said: _Said) -> float:
+        weights, little = self.weights, said.little
+        matched = sum(weights[word] * share for word, share in said.telling.items() if word in phrase.telling)
+        matched += len(phrase.little & little) * _LITTLE
         if matched == 0.0:
             return 0.0
+        extra = sum(weights[word] for word in said.telling if word not in phrase.telling)
+        extra += said.unknown * _UNKNOWN + len(little - phrase.little) * _LITTLE_MORE
         score = sqrt(min(1.0, matched / phrase.weight) * (matched / (matched + extra)))
-        if turned != phrase.turned:
+        if said.turned != phrase.turned:
             score *= _TURNED
+        if said.asks != phrase.asks and said.asks is not None and phrase.asks is not None:
+            score *= _OTHERWISE
         if phrase.weight < _SHORT and score < 0.93:
             return 0.0
         return score
+
+
+def _asks(tokens: list[str], lists: Lists) -> str | None:
+    return next((lists.asking[token] for token in tokens if token in lists.asking), None)
 
 
 def concept(word: str, lists: Lists) -> str:
@@ -160,7 +173,7 @@ def build_questions(flows: Mapping[str, Flow], lexicon: Lexicon) -> Questions:
     lists = lexicon.questions
     same = {variant: concept(word, lists) for variant, word in lists.same.items()}
     same |= {word: concept(word, lists) for word in lists.same.values() if word not in same}
-    lists = Lists(lists.little, lists.turning, same, lists.not_typos)
+    lists = replace(lists, same=same)
     ways = list(_ways(flows, lexicon))
     flows_of: dict[str, set[str]] = {}
     for way in ways:
@@ -174,7 +187,8 @@ def build_questions(flows: Mapping[str, Flow], lexicon: Lexicon) -> Questions:
         for word in phrase.telling:
             by_word.setdefault(word, []).append(number)
     spoken = {token for way in ways for token in way.words.split(" ") if token not in lists.little}
-    vocabulary = tuple(sorted({word for word in spoken | set(same) if len(word) >= 4 and concept(word, lists) in weights}))
+    long_words = {word for word in spoken | set(same) if len(word) >= 4}
+    vocabulary = tuple(sorted(word for word in long_words if concept(word, lists) in weights))
     return Questions(
         lists=lists,
         exact={way.words: way for way in reversed(ways)},
@@ -202,4 +216,5 @@ def _phrase(way: Way, lists: Lists, weights: Mapping[str, float]) -> _Phrase:
     telling &= weights.keys()
     little = frozenset(token for token in tokens if token in lists.little)
     weight = sum(weights[word] for word in telling) + len(little) * _LITTLE
-    return _Phrase(way, telling, little, any(token in lists.turning for token in tokens), weight)
+    turned = any(token in lists.turning for token in tokens)
+    return _Phrase(way, telling, little, turned, _asks(tokens, lists), weight)

@@ -22,7 +22,7 @@ from bot.engine.words import LIMIT, fold
 
 _DECIDED: Mapping[str, Decided] = {"stop": "opt_out", "start": "opt_in", "help": "help", "unsure": "opt_out_confirm"}
 _QUOTES = frozenset("\"“”„«‹‘")
-_SENT_THINGS = frozenset("image photo picture message movie video attachment link sticker imagen mensaje foto bild".split())
+_SENT_THINGS = frozenset({"image", "photo", "picture", "message", "movie", "video", "attachment", "link", "sticker"})
 
 # A free answer may be almost anything, so that only a question said nearly in full interrupts it.
 _SURE_QUESTION = 0.9

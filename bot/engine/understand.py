@@ -19,7 +19,7 @@ from rapidfuzz.distance import OSA
 from bot.engine import words as spoken
 from bot.engine.dates import Day, read_day
 from bot.engine.definition import Ask
-from bot.engine.lexicon import Lexicon, Replies
+from bot.engine.lexicon import Lexicon, Replies, known_words
 from bot.engine.routing import RunnerUp
 
 INVALID = "invalid"  #: the outcome of what is understood and not allowed
@@ -139,7 +139,11 @@ def _choice(ask: Ask, text: str, choices: Sequence[Choice], lexicon: Lexicon) ->
     words = lexicon.words(text)
     if not words or not choices:
         return None
-    names = [[lexicon.words(name) for name in (c.label, c.key.replace("_", " "), *c.words)] for c in choices]
+    if words.isdecimal() and 1 <= int(words[:4]) <= len(choices):
+        return _chosen(ask, choices[int(words) - 1], words)
+    names = [
+        [known_words(lexicon, name) for name in (c.label, c.key.replace("_", " "), *c.words)] for c in choices
+    ]
     for choice, known in zip(choices, names, strict=True):
         if words in known:
             return _chosen(ask, choice, words)
@@ -318,11 +322,14 @@ def keyword(keywords: Sequence[str], text: str, lexicon: Lexicon, *, fuzzy: bool
     words = lexicon.words(text)
     if not words:
         return None
-    known = {lexicon.words(word): word for word in keywords}
+    known = {known_words(lexicon, word): word for word in keywords}
+    if words in known:
+        return Understood(known[words].upper(), known[words].upper(), words)
+    if words.isdecimal():
+        return None
     bare = " ".join(token for token in words.split(" ") if token not in lexicon.replies.around)
-    for said in (words, bare):
-        if said in known:
-            return Understood(known[said].upper(), known[said].upper(), said)
+    if bare in known:
+        return Understood(known[bare].upper(), known[bare].upper(), bare)
     if not fuzzy:
         return None
     near = [word for word in known if len(word) >= 5 and _same(bare, word)]

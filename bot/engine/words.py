@@ -14,18 +14,17 @@ LIMIT = 1_600  #: characters looked at; no carrier delivers more in one text
 
 # Letters that look like Latin ones, after case folding. Spammers and fancy keyboards use them; so do
 # customers whose keyboard is Cyrillic or Greek and who copy the word STOP by its looks.
+_CYRILLIC = dict(zip("аеорсухіјѕтвнкмԁԛԝһгпѵзбч", "aeopcyxijstbhkmdqwhrnv364", strict=True))
+_GREEK = dict(zip("αεορτυικνχβηµςσωγ", "aeoptuiknxbhmsswy", strict=True))
+_SMALL_CAPITALS = dict(zip("ꜱᴛᴏᴘᴀᴄᴅᴇɪʟɴʀᴜ", "stopacdeilnru", strict=True))
+_BOXED = dict(zip("🆂🆃🅾🅿🅂🅃🄾🄿", "stopstop", strict=True))
+_LETTERS = {"ø": "o", "ł": "l", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe", "ß": "ss", "ð": "d"}
+_INVISIBLE = [0xAD, 0x34F, 0x115F, 0x1160, 0x3164, 0xFEFF, 0xFE0F, 0x20E3]
+_INVISIBLE += [*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065), *range(0x2066, 0x206A)]
 _LOOK_ALIKES = str.maketrans(
-    dict(
-        zip(
-            "аеорсухіјѕтвнкмԁԛԝһӏгпαεορτυικνχβηµςσꜱᴛᴏᴘᴀᴄᴅᴇʟɴʀᴜ🆂🆃🅾🅿🅂🅃🄾🄿",
-            "aeopcyxijstbhkmdqwhlrnaeoptuiknxbhmsсstopacdelnrustopstop".replace("с", "s"),
-            strict=True,
-        )
-    )
-    | {"ø": "o", "ł": "l", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe", "ß": "ss", "ð": "d"}
-    | dict.fromkeys("​‌‍⁠﻿­⃣️⁦⁧⁨⁩‎‏‪‫‬‭‮͏ᅠㅤ", "")
+    _CYRILLIC | _GREEK | _SMALL_CAPITALS | _BOXED | _LETTERS | {chr(code): "" for code in _INVISIBLE}
 )
-_QUOTES = str.maketrans({c: "'" for c in "’‘‛ʼʻ＇`´′"})
+_QUOTES = str.maketrans(dict.fromkeys("’‘‛ʼʻ＇`´′", "'"))
 
 _NOT_WORD = re.compile(r"[\W_]+")
 _CONTRACTION = re.compile(r"(?<=[a-z])'(?=(?:t|s|m|d|re|ve|ll|all|in|em)\b)")
@@ -37,7 +36,9 @@ _LEET_SIGN = re.compile(r"[@$](?=[a-z]{2})|(?<=[a-z])[@$](?=[a-z])")
 _LEET_WORD = re.compile(r"\b(?=[a-z0-9]{3,20}\b)(?:[013457]?[a-z]+){1,4}[013457]?[a-z]*\b")
 _LEET = str.maketrans("@$", "as")
 _LEET_DIGITS = str.maketrans("013457", "oieast")
-_UNITS = re.compile(r"^\d+(?:st|nd|rd|th|pts?|points?|oz|am|pm|x|k|min|mins|hrs?|days?|usd|ml|puntos?|ptos?|de|stars?)$")
+_UNITS = re.compile(
+    r"^\d+(?:st|nd|rd|th|pts?|points?|oz|am|pm|x|k|mins?|hrs?|days?|usd|ml|puntos?|ptos?|de|stars?)$"
+)
 
 # What phones and mail programs add below a text; compared after folding.
 _SIGNATURES = re.compile(

@@ -16,4 +16,5 @@ _DOCUMENTS = ("compliance", "spelling", "leaving", "replies", "tapbacks", "quest
 def load() -> Lexicon:
     """Return the word lists as one frozen value. Raises LexiconError when a list is malformed."""
     folder = resources.files(__package__)
-    return build({name: YAML(typ="safe", pure=True).load((folder / f"{name}.yaml").read_text("utf-8")) for name in _DOCUMENTS})
+    reader = YAML(typ="safe", pure=True)
+    return build({name: reader.load((folder / f"{name}.yaml").read_text("utf-8")) for name in _DOCUMENTS})
