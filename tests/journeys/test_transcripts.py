@@ -8,7 +8,7 @@ import pytest
 
 from bot.transcripts import Coverage, Stage, Transcript, read_transcripts, run_transcript
 
-from .conftest import FLOWS
+from .conftest import FLOWS, PostgresStage
 
 FILES = sorted(FLOWS.glob("*.test.yaml"))
 READ = {path: read_transcripts(path.read_text(encoding="utf-8"), f"flows/{path.name}") for path in FILES}
@@ -33,6 +33,15 @@ def test_transcript(transcript: Transcript, stage: Stage, coverage: Coverage) ->
     if not result.passed:
         pytest.fail(result.report(), pytrace=False)
     assert [text.body for text in result.said if text.segments > 2 or text.encoding != "GSM-7"] == []
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("transcript", ALL)
+def test_on_postgres(transcript: Transcript, postgres_stage: PostgresStage) -> None:
+    """The same on PostgreSQL, to the letter."""
+    result = run_transcript(postgres_stage, transcript)
+    if not result.passed:
+        pytest.fail(result.report(), pytrace=False)
 
 
 def all_played(session: pytest.Session) -> bool:
