@@ -31,9 +31,7 @@ _lately = (
     .subquery()
 )
 _newest = (
-    select(_lately.c.customer_id, func.max(_lately.c.id).label("message_id"))
-    .group_by(_lately.c.customer_id)
-    .subquery()
+    select(_lately.c.customer_id, func.max(_lately.c.id).label("message_id")).group_by(_lately.c.customer_id).subquery()
 )
 _RECENT = (
     select(

@@ -22,6 +22,7 @@ from bot.settings import Settings
 from bot.signature import sign
 
 ACCOUNT = "AC" + "0" * 32  # as bot/carrier/simulated.py names the account
+REPORTS = "delivery reports"  #: the name of the threads that post status callbacks
 PATIENCE = 15.0  # seconds; Twilio's own limit for an answer: https://www.twilio.com/docs/usage/webhooks/webhooks-faq
 LONGEST = 1_600  # characters in one text: https://www.twilio.com/docs/glossary/what-sms-character-limit
 
@@ -76,7 +77,7 @@ class Network:
         if answer.status_code != 200:
             raise NotAnswered(f"The server answered {answer.status_code} instead of taking the text.")
         callbacks = [message.get("action") or "" for message in ET.fromstring(answer.content).iter("Message")]
-        threading.Thread(target=self._report, args=(callbacks, sender, recipient), daemon=True).start()
+        threading.Thread(target=self._report, args=(callbacks, sender, recipient), name=REPORTS, daemon=True).start()
         return Taken(sid, len(callbacks))
 
     def _report(self, callbacks: Sequence[str], customer: str, shop: str) -> None:
@@ -103,9 +104,7 @@ def local_address(settings: Settings) -> str:
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
-def inbound_form(
-    sid: str, sender: str, recipient: str, body: str, pictures: Sequence[Picture] = ()
-) -> dict[str, str]:
+def inbound_form(sid: str, sender: str, recipient: str, body: str, pictures: Sequence[Picture] = ()) -> dict[str, str]:
     """Return the form Twilio posts for a text.
 
     Source: https://www.twilio.com/docs/messaging/guides/webhook-request. The geographic fields are often

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from bot.catalog import Book
 from bot.engine.machine import short_place
@@ -21,7 +21,7 @@ from storage import consent, conversations, customers, handsets, messages, vouch
 from storage.database import reading
 
 MOST_PEOPLE = 60
-Row = Mapping[str, Any]
+Row = Mapping[str, Any] | RowMapping
 _ARRIVED = frozenset({"sending", "sent", "delivered", "unknown"})
 
 

@@ -57,7 +57,8 @@ def state() -> Response:
     answer.set_etag(hashlib.blake2b(body.encode("utf-8", "replace"), digest_size=12).hexdigest())
     answer.headers["Cache-Control"] = "private, no-cache"
     answer.headers["Regulars-Now"] = shop.clock.now().isoformat(timespec="milliseconds")
-    return answer.make_conditional(request)
+    answer.make_conditional(request)
+    return answer
 
 
 @blueprint.get("/number")
