@@ -146,7 +146,7 @@ function drawClock(moment) {
 }
 
 function whatComes(next) {
-  const who = next.who ?? "somebody";
+  const who = next.phone === phone.number ? "this phone" : (next.who ?? "somebody");
   return { deadline: `${who} still silent`, reminder: `reminder for ${who}`, text: `text to ${who}`, fact: `news of ${who}` }[next.kind] ?? who;
 }
 
