@@ -55,7 +55,7 @@ class Rows:
             messages.suppress_pending(conn, [customer_id], reason, now)
         for customer_id, scope in self.cancelled:
             timers.cancel(conn, customer_id, scope)
-        for reward, count, limit in self.stock:
+        for reward, count, limit in sorted(self.stock, key=lambda each: each[0]):  # in one order for everybody
             if not loyalty.take_stock(conn, reward, count, limit):
                 raise Conflict(f"the last {reward} has just gone")
         for code, reason in self.revoked:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -79,8 +79,10 @@ for _columns in (["id"], ["last_purchase_at", "id"]):
 
 _BY_PHONES = select(customers).where(among(customers.c.phone, "phones"))
 _BY_IDS = select(customers).where(among(customers.c.id, "ids"))
-_LOCK_PHONES = _BY_PHONES.order_by(customers.c.id).with_for_update()
-_LOCK_IDS = _BY_IDS.order_by(customers.c.id).with_for_update()
+# No key of a customer changes, so rows that only point at a locked customer need not wait for the lock.
+_LOCK_PHONES = _BY_PHONES.order_by(customers.c.id).with_for_update(key_share=True)
+_LOCK_IDS = _BY_IDS.order_by(customers.c.id).with_for_update(key_share=True)
+_KNOWN_PHONES = select(customers.c.phone).where(among(customers.c.phone, "phones"))
 _BY_PHONE = select(customers).where(customers.c.phone == bindparam("phone"))
 _BY_ID = select(customers).where(customers.c.id == bindparam("id"))
 _BY_REFERRAL_CODE = select(customers.c.id).where(customers.c.referral_code == bindparam("code"))
@@ -104,9 +106,30 @@ def lock_by_id(connection: Connection, ids: Sequence[int]) -> dict[int, Row]:
 
 
 def insert_missing(connection: Connection, rows: Sequence[Row]) -> None:
-    """Insert the customers whose numbers are not known yet; the others stay as they are."""
+    """Insert the customers whose numbers are not known yet; the others stay as they are.
+
+    They are inserted in the order of numbers, so that two batches never wait for each other in a ring.
+    """
     if rows:
-        write_many(connection, _INSERT[connection.dialect.name], rows, blank(customers))
+        ordered = sorted(rows, key=lambda row: str(row["phone"]))
+        write_many(connection, _INSERT[connection.dialect.name], ordered, blank(customers))
+
+
+def lock_or_make(connection: Connection, phones: Sequence[str], new: Callable[[str], Row]) -> dict[str, Row]:
+    """Lock the customers with these numbers as `lock_by_phone` does; `new` gives the row of one not known yet.
+
+    Nothing is locked before everybody is inserted: a transaction that waits to insert holds no lock that one
+    which waits for a lock could want.
+    """
+    if connection.dialect.name == "sqlite":  # one writer at a time: looking is locking
+        found = lock_by_phone(connection, phones)
+        known = set(found)
+    else:
+        found = None
+        known = set(connection.execute(_KNOWN_PHONES, {"phones": phones}).scalars())
+    missing = [phone for phone in phones if phone not in known]
+    insert_missing(connection, [new(phone) for phone in missing])
+    return lock_by_phone(connection, phones) if missing or found is None else found
 
 
 @cache

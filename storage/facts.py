@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Column, Connection, ForeignKey, Index, Table, bindparam, func, select, update
 
+from storage.customers import customers
 from storage.database import Document, Id, Moment, Row, Words, all_rows, blank, for_both, metadata, write_many
 
 facts = Table(
@@ -30,12 +31,14 @@ Index(
 )
 
 _INSERT = for_both(lambda insert: insert(facts).on_conflict_do_nothing(index_elements=["key"]))
+# With their customers, passing over those who are busy, as timers do.
 _DUE = (
     select(facts.c.id)
+    .join(customers, customers.c.id == facts.c.customer_id)
     .where(facts.c.handled_at.is_(None), facts.c.due_at <= bindparam("now", type_=Moment))
     .order_by(facts.c.due_at, facts.c.id)
     .limit(bindparam("count"))
-    .with_for_update(skip_locked=True)
+    .with_for_update(skip_locked=True, key_share=True, of=[facts, customers])
 )
 _TAKE_DUE = update(facts).where(facts.c.id.in_(_DUE)).values(handled_at=bindparam("now", type_=Moment)).returning(facts)
 _NEXT_DUE = select(func.min(facts.c.due_at)).where(facts.c.handled_at.is_(None))
@@ -51,7 +54,10 @@ def insert(connection: Connection, rows: Sequence[Row]) -> None:
 
 
 def take_due(connection: Connection, now: datetime, limit: int) -> list[Row]:
-    """Mark facts that are due as handled and return them, the earliest first; others skip them meanwhile."""
+    """Mark facts that are due as handled, lock their customers and return them, the earliest first.
+
+    Others skip them meanwhile; facts of customers whom somebody else has locked wait for the next look.
+    """
     taken = all_rows(connection.execute(_TAKE_DUE, {"now": now, "count": limit}))
     return sorted(taken, key=lambda row: (row["due_at"], row["id"]))
 

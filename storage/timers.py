@@ -22,6 +22,7 @@ from sqlalchemy import (
     update,
 )
 
+from storage.customers import customers
 from storage.database import Document, Id, Moment, Row, Words, all_rows, blank, for_both, metadata, write_many
 
 timers = Table(
@@ -44,12 +45,14 @@ timers = Table(
 )
 
 _INSERT = for_both(lambda insert: insert(timers).on_conflict_do_nothing())
+# With their customers, and passing over those who are busy: a text's turn locks its customer first, then timers.
 _DUE = (
     select(timers.c.id)
+    .join(customers, customers.c.id == timers.c.customer_id)
     .where(timers.c.due_at <= bindparam("now", type_=Moment))
     .order_by(timers.c.due_at, timers.c.id)
     .limit(bindparam("count"))
-    .with_for_update(skip_locked=True)
+    .with_for_update(skip_locked=True, key_share=True, of=[timers, customers])
 )
 _TAKE_DUE = delete(timers).where(timers.c.id.in_(_DUE)).returning(timers)
 _NEXT_DUE = select(func.min(timers.c.due_at))
@@ -69,7 +72,8 @@ def insert(connection: Connection, rows: Sequence[Row]) -> None:
 def take_due(connection: Connection, now: datetime, limit: int) -> list[Row]:
     """Remove and return timers that are due, the earliest first.
 
-    They are gone when the transaction commits and back when it rolls back; others skip them meanwhile.
+    They are gone when the transaction commits and back when it rolls back; others skip them meanwhile. Their
+    customers are locked with them; timers of customers whom somebody else has locked wait for the next look.
     """
     taken = all_rows(connection.execute(_TAKE_DUE, {"now": now, "count": limit}))
     return sorted(taken, key=lambda row: (row["due_at"], row["id"]))
