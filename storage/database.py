@@ -62,6 +62,7 @@ Id = BigInteger().with_variant(Integer(), "sqlite")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BUSY_SECONDS = 5.0
+_POSTGRES_OPTIONS = f"-c timezone=UTC -c lock_timeout={int(BUSY_SECONDS * 1000)}"
 
 
 class Moment(TypeDecorator[datetime]):
@@ -328,7 +329,8 @@ def open_engine(url: str) -> Engine:
         pool_timeout=30,
         pool_pre_ping=True,
         query_cache_size=2000,
-        connect_args={"options": "-c timezone=UTC"} if "options" not in parsed.query else {},
+        hide_parameters=True,  # they are texts and numbers of customers; errors are logged
+        connect_args={"options": _POSTGRES_OPTIONS} if "options" not in parsed.query else {},
         json_serializer=to_json,
     )
 
@@ -339,6 +341,7 @@ def _open_sqlite(url: URL) -> Engine:
         pool_size=8,
         max_overflow=56,
         query_cache_size=2000,
+        hide_parameters=True,
         connect_args={
             "check_same_thread": False,
             "isolation_level": None,  # BEGIN is ours, see _begin

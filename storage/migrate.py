@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
 from storage import (  # every table must be known to `metadata`
+    budgets,
     consent,
     conversations,
     customers,
@@ -33,6 +34,7 @@ NOUNS = (
     customers,
     messages,
     outbox,
+    budgets,
     conversations,
     timers,
     loyalty,
@@ -73,6 +75,7 @@ def upgrade(url: str) -> None:
             return
         with writing(engine) as connection:
             if engine.dialect.name == "postgresql":
+                connection.execute(text("SET LOCAL lock_timeout = 0"))  # whoever migrates may take long
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             config = _config()
             config.attributes["connection"] = connection
