@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -33,7 +34,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Build the application. Raises SettingsError or FlowFilesInvalid when it cannot serve."""
     settings = settings or load_settings()
     telemetry.configure(settings.log_level)
-    app = Flask("bot.web", root_path=str(Path(__file__).parent / "web"))
+    app = _Pages("bot.web", root_path=str(Path(__file__).parent / "web"))
     app.config["MAX_CONTENT_LENGTH"] = 2 * LARGEST_FORM
     app.config["SECRET_KEY"] = settings.secret_key
     app.extensions["regulars"] = build_services(settings)
@@ -46,6 +47,14 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(phone.blueprint)
     protect(app)
     return app
+
+
+class _Pages(Flask):
+    """Flask, but for what it writes into the log when a page breaks."""
+
+    def log_exception(self, exc_info: Any) -> None:
+        """Log the kind and the place of what broke, and neither the path nor a message: they may name a customer."""
+        telemetry.broke("page broke", exc_info[1], page=request.endpoint)
 
 
 def build_services(settings: Settings) -> Services:

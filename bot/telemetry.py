@@ -1,13 +1,17 @@
 """What happened, as named events: counted for Prometheus and written to a structured log.
 
-Phone numbers are masked before they get here; texts of customers are never logged.
+Phone numbers are masked before they get here; texts of customers are never logged. What an exception says
+may quote either, so of exceptions only the kind and the place are written down.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import MutableMapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -26,6 +30,8 @@ _sent = Counter("regulars_sends_total", "Outbox messages by result", ["result"],
 _statuses = Counter("regulars_statuses_total", "Status callbacks by state", ["state"], registry=registry)
 _flows = Gauge("regulars_flows", "Flows in force", registry=registry)
 _flow_errors = Gauge("regulars_flow_errors", "Mistakes in the flow files now on disk", registry=registry)
+_FRAMES = 8  #: of the stack, the innermost first
+
 _fired = Counter("regulars_timers_fired_total", "Timers fired", ["kind"], registry=registry)
 
 log = structlog.get_logger("regulars")
@@ -39,7 +45,7 @@ def configure(level: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            _without_messages,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level, logging.INFO)),
@@ -48,6 +54,30 @@ def configure(level: str) -> None:
     )
     logging.getLogger("transitions").setLevel(logging.WARNING)
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
+
+
+def trace(error: BaseException) -> str:
+    """Return what broke and where, its causes too, without what they say: `ValueError at route.py:31 < turn.py:9`."""
+    parts: list[str] = []
+    each: BaseException | None = error
+    while each is not None and len(parts) < _FRAMES:
+        frames = traceback.extract_tb(each.__traceback__)[::-1][:_FRAMES]
+        where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
+        code = getattr(each, "sqlstate", None) or getattr(each, "sqlite_errorname", None)
+        parts.append(type(each).__name__ + (f" {code}" if code else "") + (f" at {where}" if where else ""))
+        each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
+    return "; from ".join(parts)
+
+
+def _without_messages(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()
+    if isinstance(error, tuple):
+        error = error[1]
+    if isinstance(error, BaseException):
+        event["error"] = trace(error)
+    return event
 
 
 def metrics() -> bytes:
@@ -62,7 +92,7 @@ def refused(door: str, reason: str) -> None:
 
 
 def received(result: str) -> None:
-    """Count an inbound text: `answered`, `repeated`, `crashed` or `not_a_person`."""
+    """Count an inbound text by what became of it: `answered`, `repeated`, `crashed` ..., once it is committed."""
     _received.labels(result).inc()
 
 
@@ -87,6 +117,11 @@ def crashed(error: str, **context: object) -> None:
     """Count and log a turn that broke; the text is kept for replay."""
     _crashed.inc()
     log.error("turn crashed", action="crash", error=error, **context)
+
+
+def broke(what: str, trouble: BaseException, **context: object) -> None:
+    """Log something that could not be done at all: its kind and place, never what it says."""
+    log.error(what, action="break", error=trace(trouble), **context)
 
 
 def sent(result: str, **context: object) -> None:

@@ -10,23 +10,20 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from bot import telemetry
 from bot.services import Services
 
-SECONDS = {"timers": 1, "facts": 1, "deliver": 1, "flows": 2, "daily": 20}
+SECONDS = {"timers": 1, "facts": 1, "deliver": 1, "flows": 2, "expire": 20, "starts": 20}
 
 
 def start_ticking(shop: Services) -> BackgroundScheduler:
     """Start the ticks of one process in threads; `shutdown()` of what comes back ends them."""
     now = shop.clock.now
 
-    def daily() -> None:
-        shop.schedule.expire(now())
-        shop.schedule.start_due(now())
-
     jobs: dict[str, Callable[[], object]] = {
         "timers": lambda: shop.schedule.fire_timers(now()),
         "facts": lambda: shop.schedule.take_facts(now()),
         "deliver": lambda: shop.delivery.drain(now()),
         "flows": lambda: _reload(shop),
-        "daily": daily,
+        "expire": lambda: shop.schedule.expire(now()),
+        "starts": lambda: shop.schedule.start_due(now()),
     }
     scheduler = BackgroundScheduler(timezone=UTC)
     for name, job in jobs.items():
@@ -54,6 +51,6 @@ def _logged(name: str, job: Callable[[], object]) -> Callable[[], None]:
         try:
             job()
         except Exception as trouble:
-            telemetry.log.exception("tick failed", action="tick", tick=name, error=repr(trouble))
+            telemetry.broke("tick failed", trouble, tick=name)
 
     return tick
