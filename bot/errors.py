@@ -26,6 +26,10 @@ class TurnLimitExceeded(FlowError):
     """A flow took too many steps in one turn; it probably goes in a circle without asking anything."""
 
 
+class TurnBroken(RegularsError):
+    """A turn that no text caused broke inside a flow; what caused it is tried again later."""
+
+
 class Conflict(RegularsError):
     """Somebody else changed the same facts at the same moment; take the turn again."""
 

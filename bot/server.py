@@ -66,14 +66,13 @@ class Groups(Generic[E, A]):
             group = [self._lying.popleft() for _ in range(min(GROUP, len(self._lying)))]
             try:
                 answers = await loop.run_in_executor(self._writer, self._take, [event for event, _ in group])
-            except Exception as trouble:  # the turns have tried each one alone already
+                for (_, waiting), answer in zip(group, answers, strict=True):
+                    if not waiting.done():  # else the peer hung up; its rows are committed all the same
+                        waiting.set_result(answer)
+            except Exception as trouble:
                 for _, waiting in group:
                     if not waiting.done():
                         waiting.set_exception(trouble)
-                continue
-            for (_, waiting), answer in zip(group, answers, strict=True):
-                if not waiting.done():  # else the peer hung up; its rows are committed all the same
-                    waiting.set_result(answer)
         self._draining = None  # nothing was awaited since nothing lay there
 
     async def close(self) -> None:
@@ -107,19 +106,20 @@ class Server:
 
     async def _door(self, scope: Scope, receive: Receive, send: Sender) -> None:
         door = self._shop.door
+        status, body, content_type = 204, b"", None
         try:
             request = await _read(scope, receive)
             if request.path == "/sms":
                 answer = await self._texts.take(door.read_message(request))
-                await _reply(send, 200, door.render(answer, request), TWIML)
+                status, body, content_type = 200, door.render(answer, request), TWIML
             else:
                 await self._statuses.take(door.read_status(request))
-                await _reply(send, 204)
         except Refused as refusal:
-            await _reply(send, refusal.status)
+            status = refusal.status
         except Exception as trouble:  # nothing was acknowledged: the carrier tries again or falls back
-            telemetry.log.exception("not taken", action="door", error=repr(trouble))
-            await _reply(send, 503)
+            telemetry.broke("not taken", trouble, door=scope["path"])
+            status = 503
+        await _reply(send, status, body, content_type)
 
     async def _live(self, receive: Receive, send: Sender) -> None:
         """Start the ticks with the server, and end with everything that was taken committed."""

@@ -3,7 +3,7 @@
 `Turns.take` handles a group of events in one durable transaction: lock, load, route, decide, apply,
 commit. Events that arrive together share the cost of the commit; events of one customer are handled one
 after the other; a group that fails as a whole is taken again one event at a time, so that one customer's
-trouble is never another's.
+trouble is never another's. Customers are locked before anything else of theirs is touched.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
 from bot import daycode, telemetry
 from bot.apply import Context, Row, Rows, apply_all, apply_conversations
@@ -24,19 +23,19 @@ from bot.catalog import Book, Catalog
 from bot.engine.conversation import Conversation, Customer, Lot, Voucher
 from bot.engine.decide import decide, expectation
 from bot.engine.decision import Decision
-from bot.engine.events import Event, FactRecorded, MessageReceived
-from bot.engine.route import Standing
+from bot.engine.events import Event, FactRecorded, Media, MessageReceived
+from bot.engine.route import Expectation, Standing
 from bot.engine.routing import Routing
-from bot.errors import RegularsError
-from bot.phone import mask, person
+from bot.errors import TurnBroken
+from bot.phone import person
 from bot.settings import Settings
 from storage import conversations, customers, loyalty, messages, vouchers
 from storage.database import writing
-from storage.errors import Stale
 from storage.ids import next_id
 
-Result = Literal["answered", "repeated", "crashed", "not_a_person", "handled"]
+Result = Literal["answered", "repeated", "crashed", "not_a_person", "handled", "not_taken"]
 RETRIES = 3
+PATIENCE = 10.0  # seconds one group may cost, all retries included: Twilio waits 15 for an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of one event."""
+    """What came of one event. `not_taken`: nothing of it was written, the sender must come again."""
 
     result: Result
     message_id: int | None = None
@@ -66,6 +65,14 @@ class _Loaded:
     repeated: Mapping[str, Answer]
     stock: Mapping[str, int]
 
+    def whose(self, event: Event) -> Customer | None:
+        """Return the customer an event is about, None when that is nobody we know."""
+        if isinstance(event, MessageReceived):
+            customer_id = self.by_phone.get(person(event.sender) or "")
+        else:
+            customer_id = event.customer_id
+        return self.customers.get(customer_id) if customer_id is not None else None
+
 
 class Turns:
     """Takes events, one transaction for each group of them."""
@@ -76,79 +83,73 @@ class Turns:
         self.settings = settings
 
     def take(self, events: Sequence[Event], now: datetime) -> list[Answer]:
-        """Handle events and return their answers in the same order, all committed.
+        """Handle events and return their answers in the same order.
 
-        Raises only when the database cannot be written at all; then nothing was acknowledged.
+        Every answer but `not_taken` stands for rows that are committed. An event that cannot be taken
+        costs those beside it nothing but time.
         """
-        started = time.perf_counter()
+        started = time.monotonic()
         try:
-            with writing(self.engine) as conn:
-                answers = self.take_in(conn, events, now)
-        except (DBAPIError, RegularsError, Stale) as trouble:
-            if len(events) == 1:
-                answers = [self._take_alone(events[0], now, trouble)]
-            else:
-                telemetry.retaken(type(trouble).__name__)
-                answers = [self.take([event], now)[0] for event in events]
-        telemetry.group_taken(len(events), time.perf_counter() - started)
+            answers = self._take_together(events, now)
+        except Exception as trouble:
+            give_up = started + PATIENCE
+            answers = [self._take_alone(event, now, trouble, give_up) for event in events]
+        telemetry.group_taken(len(events), time.monotonic() - started)
+        for event, answer in zip(events, answers, strict=True):
+            if isinstance(event, MessageReceived):
+                telemetry.received(answer.result)
         return answers
 
     def take_in(self, conn: Connection, events: Sequence[Event], now: datetime) -> list[Answer]:
         """Handle events inside a transaction of the caller, who commits or rolls back."""
-        answers: list[Answer | None] = [None] * len(events)
+        answers: dict[int, Answer] = {}
         left = list(enumerate(events))
         while left:
-            wave: list[tuple[int, Event]] = []
-            later: list[tuple[int, Event]] = []
-            seen: set[object] = set()
-            for index, event in left:
-                whose = _whose(event)
-                (later if whose in seen else wave).append((index, event))
-                seen.add(whose)
-            for (index, _), answer in zip(wave, self._take_wave(conn, [e for _, e in wave], now), strict=True):
-                answers[index] = answer
-            left = later
-        return [answer for answer in answers if answer is not None]
+            wave, left = _first_wave(left)
+            taken = self._take_wave(conn, [event for _, event in wave], now)
+            answers.update(zip([index for index, _ in wave], taken, strict=True))
+        return [answers[index] for index in range(len(events))]
 
-    def _take_alone(self, event: Event, now: datetime, trouble: Exception) -> Answer:
-        """Take one event again after a conflict; when it still fails, keep its text and answer politely."""
+    def _take_together(self, events: Sequence[Event], now: datetime) -> list[Answer]:
+        with writing(self.engine) as conn:
+            return self.take_in(conn, events, now)
+
+    def _take_alone(self, event: Event, now: datetime, trouble: Exception, give_up: float) -> Answer:
+        """Take one event by itself; when it fails again and again, keep its text and answer politely."""
         for _ in range(RETRIES):
+            if time.monotonic() > give_up:
+                break
             telemetry.retaken(type(trouble).__name__)
             try:
-                with writing(self.engine) as conn:
-                    return self.take_in(conn, [event], now)[0]
-            except (DBAPIError, RegularsError, Stale) as again:
+                return self._take_together([event], now)[0]
+            except Exception as again:
                 trouble = again
-        if not isinstance(event, MessageReceived):
-            raise trouble
-        telemetry.crashed(repr(trouble), sid=event.sid, sender=mask(event.sender))
-        with writing(self.engine) as conn:
-            return self._keep_for_replay(conn, event, now, repr(trouble))
+        sid = event.sid if isinstance(event, MessageReceived) else None
+        telemetry.broke("turn not taken", trouble, sid=sid)
+        if isinstance(event, MessageReceived) and time.monotonic() < give_up:
+            try:
+                return self._keep_for_replay(event, now, f"{type(trouble).__name__}: {trouble}")
+            except Exception as again:
+                telemetry.broke("text not kept", again, sid=sid)
+        return Answer("not_taken")
 
-    def _keep_for_replay(self, conn: Connection, event: MessageReceived, now: datetime, error: str) -> Answer:
-        book = self.catalog.book
-        loaded = self._load(conn, [event], book, now)
-        if event.sid in loaded.repeated:
-            return loaded.repeated[event.sid]
-        phone = person(event.sender)
-        assert phone is not None
-        customer = loaded.customers[loaded.by_phone[phone]]
-        answer, rows = Answer("crashed"), Rows()
-        decision = decide(
-            book,
-            customer,
-            event,
-            None,
-            stock={},
-            now=now,
-            entropy=b"",
-            ids=next_id,
-            day_code="",
-            trouble=error,
-        )
-        answer = self._write(conn, rows, book, loaded, customer, event, decision, now)
-        rows.flush(conn, now)
-        return answer
+    def _keep_for_replay(self, event: MessageReceived, now: datetime, error: str) -> Answer:
+        """Write a text whose turn could not be written, with the polite answer; an opt-out counts all the same."""
+        with writing(self.engine) as conn:
+            book = self.catalog.book
+            loaded = self._load(conn, [event], book, now)
+            if event.sid in loaded.repeated:
+                return loaded.repeated[event.sid]
+            rows = Rows()
+            customer = loaded.whose(event)
+            if customer is None:
+                answer = self._write_stranger(rows, event, now)
+            else:
+                routing, _ = _route_safely(book, customer, event, {}, now)
+                decision = self._decide_routed(book, customer, event, routing, error, {}, now, "")
+                answer = self._write(conn, rows, book, loaded, customer, event, decision, now)
+            rows.flush(conn, now)
+            return answer
 
     def replay(self, message_id: int, now: datetime) -> bool:
         """Take a text again whose turn broke; its replies go through the outbox.
@@ -161,8 +162,12 @@ class Turns:
                 return False
             book = self.catalog.book
             record = customers.lock_by_id(conn, [row["customer_id"]])
+            row = messages.by_id(conn, message_id)  # again: somebody may have replayed it before we had the lock
+            if row is None or row["state"] != "failed":
+                return False
             customer = load_customers(conn, record, book.programme.shop.languages[0], now)[row["customer_id"]]
-            event = MessageReceived(row["sid"], row["sender"], row["recipient"], row["body"], row["created_at"])
+            media = tuple(Media(item["url"], item["content_type"]) for item in row["media"] or ())
+            event = MessageReceived(row["sid"], row["sender"], row["recipient"], row["body"], row["created_at"], media)
             decision = self._decide(book, customer, event, loyalty.stock_taken(conn), now, self._day_code(book, now))
             if decision.error:
                 return False
@@ -209,13 +214,9 @@ class Turns:
             if isinstance(event, MessageReceived):
                 repeated = loaded.repeated.get(event.sid)
                 if repeated is not None:
-                    telemetry.received("repeated")
                     answers.append(repeated)
                     continue
-                customer_id = loaded.by_phone.get(person(event.sender) or "")
-            else:
-                customer_id = event.customer_id
-            customer = loaded.customers.get(customer_id) if customer_id is not None else None
+            customer = loaded.whose(event)
             if customer is None:
                 answers.append(self._write_stranger(rows, event, now))
                 continue
@@ -226,13 +227,8 @@ class Turns:
 
     def _load(self, conn: Connection, events: Sequence[Event], book: Book, now: datetime) -> _Loaded:
         texts = [event for event in events if isinstance(event, MessageReceived)]
-        country = {person(event.sender): event for event in texts}
-        phones = [phone for phone in country if phone is not None]
-        found = customers.lock_by_phone(conn, phones) if phones else {}
-        missing = [phone for phone in phones if phone not in found]
-        if missing:
-            customers.insert_missing(conn, [self._new_customer(phone, book, now) for phone in missing])
-            found = {**found, **customers.lock_by_phone(conn, missing)}
+        phones = [phone for phone in dict.fromkeys(person(event.sender) for event in texts) if phone is not None]
+        found = customers.lock_or_make(conn, phones, lambda phone: _new_customer(phone, book, now)) if phones else {}
         ids = [event.customer_id for event in events if not isinstance(event, MessageReceived)]
         records = {row["id"]: row for row in found.values()}
         if ids:
@@ -250,27 +246,35 @@ class Turns:
             stock=loyalty.stock_taken(conn) if limited else {},
         )
 
-    def _new_customer(self, phone: str, book: Book, now: datetime) -> Row:
-        programme = book.programme
-        return {
-            "id": next_id(),
-            "phone": phone,
-            "language": programme.shop.languages[0],
-            "tier": programme.tiers[0].key if programme.tiers else None,
-            "created_at": now,
-        }
-
     def _day_code(self, book: Book, now: datetime) -> str:
         return daycode.code_for(self.settings.secret_key, book.programme.shop.zone, now)
 
     def _decide(
         self, book: Book, customer: Customer, event: Event, stock: Mapping[str, int], now: datetime, code: str
     ) -> Decision:
-        routing: Routing | None = None
+        """Decide one event. Raises TurnBroken for one that is not a text: whoever brought it tries again later."""
+        routing, trouble = None, None
         if isinstance(event, MessageReceived):
-            routing = route_text(book, customer, event, stock, now)
+            routing, trouble = _route_safely(book, customer, event, stock, now)
+        decision = self._decide_routed(book, customer, event, routing, trouble, stock, now, code)
+        if decision.error and not isinstance(event, MessageReceived):
+            raise TurnBroken(decision.error)
+        return decision
+
+    def _decide_routed(
+        self,
+        book: Book,
+        customer: Customer,
+        event: Event,
+        routing: Routing | None,
+        trouble: str | None,
+        stock: Mapping[str, int],
+        now: datetime,
+        code: str,
+    ) -> Decision:
+        if routing is not None:
             telemetry.decided(routing.decision, routing.rule)
-        decision = decide(
+        return decide(
             book,
             customer,
             event,
@@ -280,10 +284,8 @@ class Turns:
             entropy=secrets.token_bytes(16),
             ids=next_id,
             day_code=code,
+            trouble=trouble,
         )
-        if decision.error:
-            telemetry.crashed(decision.error, customer=customer.id)
-        return decision
 
     def _write(
         self,
@@ -300,7 +302,7 @@ class Turns:
         text = event if isinstance(event, MessageReceived) else None
         inbound_id = next_id() if text else None
         context = self._context(conn, rows, book, customer, loaded.sendable[customer.id], text, inbound_id, now)
-        context.carrier_answers = self._carrier_answers(text, decision.routing)
+        context.carrier_answers = self._carrier_answers(text, decision)
         apply_conversations(decision.conversations, context)
         apply_all(decision.effects, context)
         if text is None:
@@ -309,18 +311,23 @@ class Turns:
             return Answer("handled")
         assert inbound_id is not None
         rows.messages.append(_inbound_row(text, inbound_id, customer, decision, now))
+        if decision.error:  # what it says may quote the text; it stands in the message's explanation
+            telemetry.crashed(decision.error.partition(":")[0], customer=customer.id, message=inbound_id)
         result: Result = "crashed" if decision.error else "answered"
-        telemetry.received(result)
         return Answer(result, inbound_id, tuple(Reply(*reply) for reply in context.replies))
 
-    def _carrier_answers(self, text: MessageReceived | None, routing: Routing | None) -> bool:
+    def _carrier_answers(self, text: MessageReceived | None, decision: Decision) -> bool:
         """Say whether Twilio itself answers this keyword.
 
         With OptOutType it already has; with its default handling it answers single STOP, START and HELP words
         (https://help.twilio.com/articles/223134027). YES is answered only when it lifts a block, which we
-        cannot know, and our own confirmation carries what carriers require, so YES is always ours.
+        cannot know, and our own confirmation carries what carriers require, so YES is always ours. After START
+        Twilio only confirms; a question of ours, without whose answer nobody is subscribed, is still asked.
         """
         if text is None:
+            return False
+        opting_in = decision.routing is not None and decision.routing.decision == "opt_in"
+        if opting_in and any(conversation.ended_at is None for conversation in decision.conversations):
             return False
         if text.opt_out_type is not None:
             return True
@@ -330,7 +337,6 @@ class Turns:
         """Record what came from a sender who is no phone number of a person; there is nobody to answer."""
         if not isinstance(event, MessageReceived):
             return Answer("handled")
-        telemetry.received("not_a_person")
         inbound_id = next_id()
         rows.messages.append(_inbound_row(event, inbound_id, None, None, now))
         return Answer("not_a_person", inbound_id)
@@ -346,10 +352,30 @@ def route_text(
     book: Book, customer: Customer, text: MessageReceived, stock: Mapping[str, int], now: datetime
 ) -> Routing:
     """Ask the router about one text of one customer."""
+    return _route(book, customer, text, expectation(book, customer, stock, now), now)
+
+
+def _route_safely(
+    book: Book, customer: Customer, text: MessageReceived, stock: Mapping[str, int], now: datetime
+) -> tuple[Routing | None, str | None]:
+    """Return how a text is understood, and what broke meanwhile. STOP is understood whatever a conversation does."""
+    try:
+        return route_text(book, customer, text, stock, now), None
+    except Exception as error:
+        trouble = f"{type(error).__name__}: {error}"
+    try:
+        return _route(book, customer, text, None, now), trouble
+    except Exception:
+        return None, trouble
+
+
+def _route(
+    book: Book, customer: Customer, text: MessageReceived, expected: Expectation | None, now: datetime
+) -> Routing:
     standing = Standing(
         consent=customer.consent,
         language=customer.language,
-        expectation=expectation(book, customer, stock, now),
+        expectation=expected,
         held=customer.held_until is not None and customer.held_until > now,
         has_media=bool(text.media),
         opt_out_type=text.opt_out_type,
@@ -482,8 +508,41 @@ def _count_purchase(event: FactRecorded, context: Context) -> None:
     change["last_purchase_at"] = max(event.at, customer.last_purchase_at or event.at)
 
 
+def _new_customer(phone: str, book: Book, now: datetime) -> Row:
+    programme = book.programme
+    return {
+        "id": next_id(),
+        "phone": phone,
+        "language": programme.shop.languages[0],
+        "tier": programme.tiers[0].key if programme.tiers else None,
+        "created_at": now,
+    }
+
+
+_Numbered = list[tuple[int, Event]]
+
+
+def _first_wave(left: _Numbered) -> tuple[_Numbered, _Numbered]:
+    """Return the events that may be handled together, and the rest, both in order.
+
+    One event of each customer. Texts know the number and all others the id, so they are not mixed: nobody
+    could tell that two of them are one customer's.
+    """
+    wave: _Numbered = []
+    later: _Numbered = []
+    seen: set[object] = set()
+    texts = isinstance(left[0][1], MessageReceived)
+    for place, (index, event) in enumerate(left):
+        if isinstance(event, MessageReceived) is not texts:
+            return wave, later + left[place:]
+        whose = _whose(event)
+        (later if whose in seen else wave).append((index, event))
+        seen.add(whose)
+    return wave, later
+
+
 def _whose(event: Event) -> object:
     """Return what two events must not share to be handled in one wave."""
     if isinstance(event, MessageReceived):
-        return event.sender
+        return person(event.sender) or event.sender
     return event.customer_id

@@ -101,7 +101,12 @@ class Door:
         )
 
     def render(self, answer: Answer, request: Request) -> bytes:
-        """Return TwiML; each reply reports its progress to a callback that carries our message's id."""
+        """Return TwiML; each reply reports its progress to a callback that carries our message's id.
+
+        Raises Refused(503) for a text that could not be taken: the carrier tries again or falls back.
+        """
+        if answer.result == "not_taken":
+            raise self._refusal(request, 503, "not_taken")
         if not answer.replies:
             return b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
         base = escape(self.base(request), {'"': "&quot;"})

@@ -9,6 +9,7 @@ from typing import cast
 
 from flask import Blueprint, Response
 from flask import request as asked
+from werkzeug.exceptions import HTTPException
 
 from bot import telemetry
 from bot.services import services
@@ -39,6 +40,15 @@ def receive_status() -> Response:
 def refuse(refusal: Refused) -> Response:
     """Answer a stranger with a status and nothing else."""
     return Response(status=refusal.status)
+
+
+@blueprint.errorhandler(Exception)
+def fail(trouble: Exception) -> Response:
+    """Acknowledge nothing: the carrier tries again or falls back."""
+    if isinstance(trouble, HTTPException):
+        return Response(status=trouble.code or 500)
+    telemetry.broke("not taken", trouble, door=asked.path)
+    return Response(status=503)
 
 
 def _request(path: str) -> Request:
