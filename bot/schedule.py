@@ -7,12 +7,12 @@ tick at once. A row whose turn cannot be taken is put off, never lost and never 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
 from bot import telemetry
 from bot.apply import Context, Rows, use_oldest
@@ -21,16 +21,24 @@ from bot.catalog import Catalog
 from bot.engine.calendar import due_on
 from bot.engine.definition import Flow, Trigger
 from bot.engine.events import Event, FactRecorded, StartDue, TimerFired
-from bot.errors import RegularsError
 from bot.turn import Turns, load_customers
 from storage import customers, facts, loyalty, starts, switches, timers, vouchers
 from storage.database import reading, writing
-from storage.errors import Stale
 from storage.ids import next_id
 
 BATCH = 200
 PUT_OFF = timedelta(minutes=5)
 Claim = Callable[[Connection, datetime, int], Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """A scheduled flow on one occasion."""
+
+    flow: str
+    trigger: int
+    occasion: str
+    again_after: timedelta | None
 
 
 class Schedule:
@@ -64,7 +72,7 @@ class Schedule:
         put_off: Callable[[Connection, int, datetime], None],
         kind: str,
     ) -> int:
-        done, size = 0, BATCH
+        done, size, troubles = 0, BATCH, 0
         while True:
             rows: Sequence[Any] = ()
             try:
@@ -72,19 +80,20 @@ class Schedule:
                     rows = claim(conn, now, size)
                     if rows:
                         self.turns.take_in(conn, [event_of(row, now) for row in rows], now)
-            except (DBAPIError, RegularsError, Stale) as trouble:
+            except Exception as trouble:
+                if not rows:
+                    raise  # it is not about one of them
                 if size > 1:
                     size = 1  # find the one that makes trouble
                     continue
-                telemetry.crashed(repr(trouble), kind=kind)
-                with writing(self.engine) as conn:
-                    put_off(conn, rows[0]["id"], now + PUT_OFF)
+                telemetry.broke("put off", trouble, kind=kind, id=rows[0]["id"])
+                troubles += 1
+                with writing(self.engine) as conn:  # no two to one moment: it is part of a timer's key
+                    put_off(conn, rows[0]["id"], now + PUT_OFF + troubles * timedelta(milliseconds=1))
                 continue
-            if not rows:
-                return done
             done += len(rows)
             telemetry.fired(kind, len(rows))
-            if len(rows) < size and size > 1:
+            if len(rows) < size or not rows:
                 return done
 
     def start_due(self, now: datetime) -> int:
@@ -112,34 +121,68 @@ class Schedule:
         done = after_id = 0
         occasion = today if trigger.schedule.again_after else "once"
         while True:
-            with writing(self.engine) as conn:
-                found = conn.execute(select_customers(trigger.when, now, after_id, BATCH))
-                ids: list[int] = [row[0] for row in found]
-                if not ids:
-                    return done
-                due = ids
-                if trigger.schedule.again_after is not None:
-                    recent = starts.recent(conn, flow.name, ids, now - trigger.schedule.again_after)
-                    due = [customer_id for customer_id in ids if customer_id not in recent]
-                fresh = starts.insert_missing(
-                    conn, [{"flow": flow.name, "customer_id": each, "occasion": occasion, "at": now} for each in due]
-                )
-                events = [StartDue(flow.name, index, customer_id, now, occasion) for customer_id in fresh]
-                self.turns.take_in(conn, events, now)
-            done += len(events)
+            with reading(self.engine) as conn:
+                ids: list[int] = list(conn.execute(select_customers(trigger.when, now, after_id, BATCH)).scalars())
+            if not ids:
+                return done
+            plan = _Start(flow.name, index, occasion, trigger.schedule.again_after)
+            try:
+                done += self._start_some(plan, ids, now)
+            except Exception as trouble:
+                telemetry.retaken(type(trouble).__name__)
+                done += sum(self._start_alone(plan, customer_id, now) for customer_id in ids)
             after_id = ids[-1]
+
+    def _start_some(self, plan: _Start, ids: Sequence[int], now: datetime) -> int:
+        """Start a flow for those of these customers who have not had it yet; the note and the turn are one."""
+        with writing(self.engine) as conn:
+            due = set(ids)
+            if plan.again_after is not None:
+                due -= starts.recent(conn, plan.flow, ids, now - plan.again_after)
+            note = {"flow": plan.flow, "occasion": plan.occasion, "at": now}
+            fresh = starts.insert_missing(conn, [{**note, "customer_id": each} for each in sorted(due)])
+            events = [StartDue(plan.flow, plan.trigger, each, now, plan.occasion) for each in fresh]
+            self.turns.take_in(conn, events, now)
+            return len(events)
+
+    def _start_alone(self, plan: _Start, customer_id: int, now: datetime) -> int:
+        """Start a flow for one customer; one for whom it breaks is left for the next occasion."""
+        try:
+            return self._start_some(plan, [customer_id], now)
+        except Exception as trouble:
+            telemetry.broke("not started", trouble, flow=plan.flow, customer=customer_id)
+            return 0
 
     def expire(self, now: datetime) -> int:
         """Expire points lot by lot (each once: the key names the lot) and vouchers whose time is over."""
         done = 0
-        while True:
+        while due := self._expire_some(now):
+            done += due
+        with writing(self.engine) as conn:
+            vouchers.expire(conn, now)
+        return done
+
+    def _expire_some(self, now: datetime) -> int:
+        """Expire the lots that were due first; return for how many it went well, 0 when there are none left."""
+        with reading(self.engine) as conn:
+            due = loyalty.expired_lots(conn, now, BATCH)
+        if not due:
+            return 0
+        try:
             with writing(self.engine) as conn:
-                due = loyalty.expired_lots(conn, now, BATCH)
-                if not due:
-                    vouchers.expire(conn, now)
-                    return done
                 self._expire_lots(conn, due, now)
-            done += len(due)
+            return len(due)
+        except Exception as trouble:
+            telemetry.retaken(type(trouble).__name__)
+        done = 0
+        for lot in due:
+            try:
+                with writing(self.engine) as conn:
+                    self._expire_lots(conn, [lot], now)
+                done += 1
+            except Exception as trouble:
+                telemetry.broke("not expired", trouble, customer=lot["customer_id"], lot=lot["entry_id"])
+        return done
 
     def _expire_lots(self, conn: Connection, due: Sequence[Any], now: datetime) -> None:
         programme = self.catalog.book.programme
