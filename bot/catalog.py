@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError
 
 from bot import telemetry
 from bot.engine.definition import Finding, Flow
@@ -126,6 +127,17 @@ def read_sources(sources: Iterable[Source]) -> Reading:
     return Reading(flows, programme, phrases, tuple(sorted(findings, key=lambda f: f.place)))
 
 
+def _compile_again(row: Mapping[str, Any] | None, revision_id: int) -> Compiled:
+    """Compile a revision of long ago. This release may read fewer things than the one that published it."""
+    try:
+        flow, _ = read_flow(row["source"], f"{row['name']}.yaml") if row else (None, [])
+        if flow is not None:
+            return compile_flow(flow, revision_id)
+    except Exception as error:
+        raise FlowError(f"revision {revision_id} cannot be read any more") from error
+    raise FlowError(f"revision {revision_id} cannot be read any more")
+
+
 class Catalog:
     """Keeps the book in force and every revision that open conversations still need."""
 
@@ -174,15 +186,12 @@ class Catalog:
         return book
 
     def revision(self, revision_id: int) -> Compiled:
-        """Return a compiled revision, from memory or from the database."""
+        """Return a compiled revision, from memory or from the database; FlowError when it cannot be read any more."""
         compiled = self._compiled.get(revision_id)
         if compiled is None:
             with reading(self.engine) as conn:
                 row = revisions.by_id(conn, revision_id)
-            flow, _ = read_flow(row["source"], f"{row['name']}.yaml") if row else (None, [])
-            if flow is None:
-                raise FlowError(f"revision {revision_id} cannot be read any more")
-            compiled = self._compiled[revision_id] = compile_flow(flow, revision_id)
+            compiled = self._compiled[revision_id] = _compile_again(row, revision_id)
         return compiled
 
     def _fall_back(self, sources: dict[str, Source], reading_: Reading) -> tuple[dict[str, Source], Reading]:
@@ -218,21 +227,10 @@ class Catalog:
     def _publish(self, sources: Mapping[str, Source], reading_: Reading, now: datetime) -> Book:
         assert reading_.programme is not None
         assert reading_.phrases is not None
-        with writing(self.engine) as conn:
-            ids = revisions.publish(
-                conn,
-                [
-                    {
-                        "id": next_id(),
-                        "name": source.name,
-                        "kind_of_file": source.kind,
-                        "digest": source.digest,
-                        "source": source.text,
-                        "published_at": now,
-                    }
-                    for source in sources.values()
-                ],
-            )
+        try:
+            ids = self._store(sources, now)
+        except IntegrityError:  # another process published the same files at the same moment
+            ids = self._store(sources, now)
         compiled: dict[str, Compiled] = {}
         for name, flow in reading_.flows.items():
             revision_id = ids[name]
@@ -247,3 +245,18 @@ class Catalog:
             router=Router(self._lexicon, reading_.flows),
             catalog=self,
         )
+
+    def _store(self, sources: Mapping[str, Source], now: datetime) -> dict[str, int]:
+        rows = [
+            {
+                "id": next_id(),
+                "name": source.name,
+                "kind_of_file": source.kind,
+                "digest": source.digest,
+                "source": source.text,
+                "published_at": now,
+            }
+            for source in sources.values()
+        ]
+        with writing(self.engine) as conn:
+            return revisions.publish(conn, rows)
