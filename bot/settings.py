@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Literal
 
 from dotenv import dotenv_values
+from sqlalchemy.exc import ArgumentError
 
 from bot.errors import SettingsError
+from storage.database import normal_url
 
 ROOT = Path(__file__).resolve().parent.parent
 Keywords = Literal["regulars", "twilio"]
@@ -72,25 +74,32 @@ def load_settings(environ: dict[str, str] | None = None, env_file: Path | None =
         problems.append("REGULARS_DEMO must be 1, 0 or auto")
     configured = bool(get("TWILIO_ACCOUNT_SID") and get("TWILIO_AUTH_TOKEN") and get("TWILIO_FROM"))
     demo = demo_word == "1" or (demo_word == "auto" and not configured)
+    tokens = tuple(token for token in (part.strip() for part in get("TWILIO_AUTH_TOKEN").split(",")) if token)
     if not demo:
-        problems += [f"{name} is missing" for name in _REQUIRED if not get(name)]
+        given = {name: get(name) for name in _REQUIRED} | {"TWILIO_AUTH_TOKEN": "".join(tokens)}
+        problems += [f"{name} is missing" for name in _REQUIRED if not given[name]]
 
     port = _number("PORT", get("PORT", "8000") or "8000", problems)
+    if not 0 <= port <= 65535:
+        problems.append(f"PORT must be at most 65535, not {port}")
     keywords = get("TWILIO_KEYWORDS", "regulars") or "regulars"
     if keywords not in {"regulars", "twilio"}:
         problems.append("TWILIO_KEYWORDS must be regulars (we answer STOP, START, HELP) or twilio (Twilio does)")
-    flows_dir = Path(get("FLOWS_DIR") or ROOT / "flows")
+    flows_dir = Path(get("FLOWS_DIR") or ROOT / "flows").resolve()
     if not flows_dir.is_dir():
         problems.append(f"FLOWS_DIR: there is no folder {flows_dir}")
     public_url = get("PUBLIC_URL").rstrip("/")
     if public_url and not public_url.startswith(("http://", "https://")):
         problems.append("PUBLIC_URL must begin with https:// (or http:// on your own machine)")
+    database_url = get("DATABASE_URL") or f"sqlite:///{ROOT / 'var' / 'regulars.db'}"
+    try:
+        normal_url(database_url)
+    except (ValueError, ArgumentError):  # its words may quote the password
+        problems.append("DATABASE_URL must look like sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
     if problems:
         raise SettingsError("Cannot start: " + "; ".join(problems) + ". See .env.example.")
 
-    database_url = get("DATABASE_URL") or f"sqlite:///{ROOT / 'var' / 'regulars.db'}"
     secret_key = get("SECRET_KEY") or _demo_secret(database_url)
-    tokens = tuple(token.strip() for token in get("TWILIO_AUTH_TOKEN").split(",") if token.strip())
     return Settings(
         database_url=database_url,
         broker_url=get("BROKER_URL"),
