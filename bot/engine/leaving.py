@@ -13,6 +13,8 @@ from typing import Literal
 from bot.engine import words as spoken
 from bot.engine.lexicon import Lexicon, Word
 
+_LONGEST = 12  #: words; a compliance word with more than that around it is a sentence
+
 Level = Literal["leave", "perhaps", "yields"]
 
 
@@ -30,15 +32,20 @@ def compliance(lexicon: Lexicon, words: str) -> tuple[Word, str] | None:
     if (word := lexicon.compliance.get(words)) is not None:
         return word, words
     tokens = words.split(" ")
-    if len(tokens) < 2 or len(tokens) > 12 or lexicon.core.isdisjoint(tokens):
+    if not 2 <= len(tokens) <= _LONGEST or lexicon.core.isdisjoint(tokens):
         return None
+    if tokens[-1] in lexicon.replies.negations:
+        return None  # "unsubscribe? no"
     for wrapping, plain in ((lexicon.polite, True), (lexicon.wrappers, False)):
         bare = " ".join(wrapping.sub("", words).split())
         word = lexicon.compliance.get(bare)
         if word is None:
             word = _several(lexicon, bare) or lexicon.compliance.get(_once(bare))
-        if word is not None and (plain or not word.plain) and (plain or word.kind == "stop"):
-            return word, bare
+        if word is None or not (plain or (word.kind == "stop" and not word.plain)):
+            continue
+        if not word.english and not lexicon.replies.negations.isdisjoint(tokens):
+            return None
+        return word, bare
     return None
 
 
@@ -49,6 +56,9 @@ def judge(lexicon: Lexicon, text: str, words: str) -> Verdict | None:
         return _by_emoji(lexicon, text)
     padded = " " + " ".join(leaving.noise.sub("", words).split()) + " "
     tokens = padded.split()
+    bare = compliance(lexicon, padded.strip())
+    if bare is not None and bare[0].kind == "stop" and not bare[0].plain:
+        return Verdict("leave", "a compliance word", bare[1])
     if found := leaving.firm.find(padded, tokens):
         return Verdict("leave", found[0], found[1])
     doubt = leaving.doubts.find(padded, tokens)
@@ -60,8 +70,7 @@ def judge(lexicon: Lexicon, text: str, words: str) -> Verdict | None:
         return Verdict("leave", found[0], found[1])
     found = leaving.unless_praise.find(open_words, tokens) or _sentence(lexicon, text, tokens)
     if found:
-        praised = not leaving.praise.isdisjoint(padded.split())
-        return Verdict("perhaps" if praised else "leave", found[0], found[1])
+        return Verdict("perhaps" if _softened(lexicon, text, padded.split()) else "leave", found[0], found[1])
     if doubt:
         return Verdict("perhaps", doubt[0], doubt[1])
     if found := leaving.yields.find(open_words, tokens):
@@ -69,6 +78,13 @@ def judge(lexicon: Lexicon, text: str, words: str) -> Verdict | None:
     if found := leaving.perhaps.find(open_words, tokens):
         return Verdict("perhaps", found[0], found[1])
     return _by_emoji(lexicon, text)
+
+
+def _softened(lexicon: Lexicon, text: str, tokens: list[str]) -> bool:
+    """Say whether praise, laughter or a last "no" makes a stop doubtful."""
+    leaving = lexicon.leaving
+    praised = not leaving.praise.isdisjoint(tokens) or any(emoji in text for emoji in leaving.praise_emoji)
+    return praised or tokens[-1] in lexicon.replies.negations
 
 
 def _sentence(lexicon: Lexicon, text: str, tokens: list[str]) -> tuple[str, str] | None:

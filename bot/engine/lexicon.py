@@ -30,6 +30,7 @@ class Word:
     language: str | None
     plain: bool = False  #: a word of everyday talk: only politeness may stand around it
     typo: bool = False
+    english: bool = True  #: "no, stop" means stop; "no paren" means go on
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class Leaving:
     yields: PatternSet
     alarm: frozenset[str]  #: without one of these words no pattern can match
     praise: frozenset[str]
+    praise_emoji: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,8 @@ def build(documents: Mapping[str, Any]) -> Lexicon:
 
 def _spelling(documents: Mapping[str, Any]) -> Spelling:
     document = documents["spelling"]
-    words = {variant: word for word, variants in document["words"].items() for variant in variants}
+    words = {wrong: word for word in document["long"] for wrong in _misspelled(word)}
+    words |= {variant: word for word, variants in document["words"].items() for variant in variants}
     meanings = {variant: phrase for phrase, variants in document["phrases"].items() for variant in variants}
     return Spelling(
         words=words,
@@ -177,6 +180,23 @@ def _spelling(documents: Mapping[str, Any]) -> Spelling:
         known=_doubled(documents),
         squeezed=_squeezed(documents, words),
     )
+
+
+def _misspelled(word: str) -> set[str]:
+    """Return the spellings of a word with one mistake, or with two letters missing."""
+    splits = [(word[:i], word[i:]) for i in range(len(word) + 1)]
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    missing = {a + b[1:] for a, b in splits if b}
+    swapped = {a + b[1] + b[0] + b[2:] for a, b in splits if len(b) > 1}
+    wrong = {a + c + b[1:] for a, b in splits if b for c in letters}
+    added = {a + c + b for a, b in splits for c in letters}
+    two_missing = {short[:i] + short[i + 1 :] for short in missing for i in range(len(short))}
+    return (missing | swapped | wrong | added | two_missing) - _genuine(word)
+
+
+def _genuine(word: str) -> set[str]:
+    """Return the words that only look like wrong spellings: the word itself and its own forms."""
+    return {word, word + "s", word.removesuffix("d"), word.removesuffix("s"), word + "d", word.removeprefix("un")}
 
 
 def _doubled(documents: Mapping[str, Any]) -> frozenset[str]:
@@ -225,7 +245,8 @@ def _compliance(document: Mapping[str, Any], spelling: Spelling) -> dict[str, Wo
         for language, entries in document[key].items():
             for entry in _normal(entries, spelling):
                 languages.setdefault(entry, set()).add(language)
-                found[entry] = Word(kind, _one(languages[entry]), plain)  # type: ignore[arg-type]
+                english = not languages[entry].isdisjoint({"any", "en"})
+                found[entry] = Word(kind, _one(languages[entry]), plain, english=english)  # type: ignore[arg-type]
         for entry in _normal(document["typos"].get(key, ()), spelling):
             found.setdefault(entry, Word(kind, None, plain, typo=True))  # type: ignore[arg-type]
     return found
@@ -257,6 +278,7 @@ def _leaving(document: Mapping[str, Any]) -> Leaving:
         yields=yields,
         alarm=alarm,
         praise=frozenset(classes["praise"]),
+        praise_emoji=frozenset(document["praise_emoji"]),
     )
 
 

@@ -33,6 +33,7 @@ _ANY_RUN = re.compile(r"([^\W\d_])\1+")
 _SPELT_OUT = re.compile(r"\b(?:[a-z] ){2,20}[a-z]\b")
 _MASKED = re.compile(r"(?<=[a-z])\*+(?=[a-z])|\*+\b")
 _LEET_SIGN = re.compile(r"[@$](?=[a-z]{2})|(?<=[a-z])[@$](?=[a-z])")
+_NUMBER_SIGN = re.compile(r"#(?=\s|$|[.,!?])")
 _LEET_WORD = re.compile(r"\b(?=[a-z0-9]{3,20}\b)(?:[013457]?[a-z]+){1,4}[013457]?[a-z]*\b")
 _LEET = str.maketrans("@$", "as")
 _LEET_DIGITS = str.maketrans("013457", "oieast")
@@ -86,6 +87,8 @@ def join_words(folded: str) -> str:
     folded = _CONTRACTION.sub("", folded) if "'" in folded else folded
     if "*" in folded:
         folded = _MASKED.sub("", folded)
+    if "#" in folded:
+        folded = _NUMBER_SIGN.sub(" number ", folded)
     if "$" in folded or "@" in folded:
         folded = _LEET_SIGN.sub(lambda match: match.group().translate(_LEET), folded)
     words = _NOT_WORD.sub(" ", folded).strip()
