@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import phonenumbers
-from phonenumbers import timezone as phone_zones
 
-_E164 = re.compile(r"\+[1-9]\d{6,14}")
-_UNKNOWN_ZONE = "Etc/Unknown"
+from bot.places import zones_of
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 def person(address: str) -> str | None:
@@ -54,13 +54,9 @@ def mask(address: str) -> str:
 def zones(number: str, known: str | None = None, fallback: str = "UTC") -> tuple[str, ...]:
     """Return every tz database zone the customer may be in: the known one, else all that the number allows.
 
-    Numbers are portable, so a zone by number is a guess; callers must be allowed in all of them.
+    Numbers are portable, so a zone by number is a guess; callers must be allowed in all of them. `fallback`
+    stands for numbers that belong to no country.
     """
     if known:
         return (known,)
-    try:
-        found = phone_zones.time_zones_for_number(phonenumbers.parse(number, None))
-    except phonenumbers.NumberParseException:
-        found = ()
-    names = tuple(zone for zone in found if zone != _UNKNOWN_ZONE)
-    return names or (fallback,)
+    return zones_of(number) or (fallback,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import time, timedelta
+from datetime import date, time, timedelta
 from typing import Literal
 
 
@@ -66,6 +66,9 @@ class Limits:
     opens: time = time(9)
     closes: time = time(20)  #: 20:00:00 is already closed
     sunday_opens: time = time(12)
+    service_per_day: int | None = None  #: unasked service texts in 24 hours
+    same_text_within: timedelta = timedelta(days=1)  #: the same marketing text is not sent twice in this span
+    blackouts: tuple[tuple[date, date], ...] = ()  #: no marketing from a day to a day, both included
 
 
 @dataclass(frozen=True, slots=True)
