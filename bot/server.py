@@ -102,7 +102,11 @@ class Server:
         elif scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in ("/sms", "/sms/status"):
             await self._door(scope, receive, send)
         elif scope["type"] == "http":
-            await self._pages(scope, receive, send)  # type: ignore[arg-type]
+
+            async def received() -> dict[str, Any]:  # granian's own awaitable is no coroutine, as a2wsgi demands
+                return await receive()
+
+            await self._pages(scope, received, send)  # type: ignore[arg-type]
 
     async def _door(self, scope: Scope, receive: Receive, send: Sender) -> None:
         door = self._shop.door
