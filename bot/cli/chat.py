@@ -152,14 +152,14 @@ def _show(bodies: list[str], note: str = "") -> None:
 def _show_why(engine: Engine, sid: str) -> None:
     with reading(engine) as conn:
         row = messages.by_sid(conn, sid)
-    routing = ((row or {}).get("explanation") or {}).get("routing") if row else None
-    if isinstance(routing, dict):
-        parts = [
-            f"{name} {routing[name]}" for name in ("decision", "rule", "matched", "score", "flow") if routing.get(name)
-        ]
-        say(f"  [yellow]{', '.join(parts)}[/]")
-    elif row is not None and row["explanation"]:
-        say(f"  [yellow]{row['explanation']}[/]")
+    why = (row or {}).get("explanation") or {}
+    other = why.get("runner_up")
+    parts = [f"{why.get('decision')} by {why.get('rule')}"]
+    parts += [f"{why['matched']!r} ({why.get('score', 0):.2f})"] if why.get("matched") else []
+    parts += [f"next best {other['what']} ({other['score']:.2f})"] if other else []
+    say(f"  [yellow]{', '.join(parts)}[/]".replace("['", "\\['"))
+    for step in why.get("steps", ()):
+        say(f"  [yellow]{step['at']}  {step['flow']}: {step['outcome']} -> {step['to'] or 'stays'}[/]")
 
 
 def _history(engine: Engine, phone: str) -> list[Row]:

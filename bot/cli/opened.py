@@ -67,10 +67,13 @@ def database(settings: Settings | None = None) -> Iterator[tuple[Settings, Engin
 
 
 @contextmanager
-def desk(settings: Settings | None = None) -> Iterator[Desk]:
-    """Open everything a command may need. Raises FlowFilesInvalid when no flows can be put in force."""
+def desk(settings: Settings | None = None, *, quiet: bool = True) -> Iterator[Desk]:
+    """Open everything a command may need; only warnings are logged unless it is not quiet.
+
+    Raises FlowFilesInvalid when no flows can be put in force.
+    """
     with database(settings) as (settings, engine):
-        telemetry.configure("WARNING" if settings.log_level == "INFO" else settings.log_level)
+        telemetry.configure("WARNING" if quiet and settings.log_level == "INFO" else settings.log_level)
         clock = clock_of(engine, settings)
         catalog = Catalog(engine, settings.flows_dir)
         catalog.load(clock.now())

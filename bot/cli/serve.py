@@ -52,7 +52,7 @@ def serve(host: str | None, port: int | None, workers: int, demo: bool, or_demo:
     if workers > 1 and (settings.sqlite or settings.demo):
         raise SettingsError("WEB_WORKERS above 1 needs PostgreSQL and no demo: an embedded database has one writer.")
     _wait_for_port(settings)
-    with desk(settings) as opened:
+    with desk(settings, quiet=False) as opened:
         if settings.demo:
             _seed(opened)
         _tell(opened)
