@@ -54,8 +54,12 @@ def judge(lexicon: Lexicon, text: str, words: str) -> Verdict | None:
     leaving = lexicon.leaving
     if leaving.alarm.isdisjoint(words.split(" ")):
         return _by_emoji(lexicon, text)
-    padded = " " + " ".join(leaving.noise.sub("", words).split()) + " "
-    tokens = padded.split()
+    tokens = words.split(" ")
+    if not leaving.noise_begins.isdisjoint(tokens):
+        tokens = leaving.noise.sub("", words).split()
+    padded = f" {' '.join(tokens)} "
+    if lexicon.stops.isdisjoint(tokens) and leaving.wishes.find(padded, tokens) is None:
+        return _by_emoji(lexicon, text)
     bare = compliance(lexicon, padded.strip())
     if bare is not None and bare[0].kind == "stop" and not bare[0].plain:
         return Verdict("leave", "a compliance word", bare[1])
@@ -89,7 +93,7 @@ def _softened(lexicon: Lexicon, text: str, tokens: list[str]) -> bool:
 
 def _sentence(lexicon: Lexicon, text: str, tokens: list[str]) -> tuple[str, str] | None:
     """Find a sentence that is a compliance word, `STOP. I don't drink coffee.`, or a last part: `bye, stop`."""
-    if lexicon.core.isdisjoint(tokens):
+    if lexicon.stops.isdisjoint(tokens):
         return None
     folded = spoken.fold(text)
     parts = spoken.clauses(folded)

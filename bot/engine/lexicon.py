@@ -70,6 +70,7 @@ class Leaving:
     """The patterns of people who want to be left alone; `bot/lexicon/leaving.yaml` explains each list."""
 
     noise: re.Pattern[str]
+    noise_begins: frozenset[str]
     firm: PatternSet
     doubts: PatternSet
     guards: PatternSet
@@ -77,6 +78,7 @@ class Leaving:
     unless_praise: PatternSet
     perhaps: PatternSet
     yields: PatternSet
+    wishes: PatternSet  #: all but the guards; where none of them matches, guards need not be looked at
     alarm: frozenset[str]  #: without one of these words no pattern can match
     praise: frozenset[str]
     praise_emoji: frozenset[str]
@@ -125,6 +127,7 @@ class Lexicon:
     polite: re.Pattern[str]
     wrappers: re.Pattern[str]
     core: frozenset[str]  #: words of the compliance words; without one a text is none
+    stops: frozenset[str]  #: telling words of those that leave; without one no sentence of a text is one
     unsure_emoji: frozenset[str]
     leaving: Leaving
     replies: Replies
@@ -155,6 +158,7 @@ def build(documents: Mapping[str, Any]) -> Lexicon:
             polite=_any_phrase(_normal(compliance["polite"], spelling)),
             wrappers=_any_phrase(_normal([*compliance["polite"], *compliance["wrappers"]], spelling)),
             core=frozenset(token for word in words for token in word.split(" ")),
+            stops=_stops(words, documents["leaving"]["common"]),
             unsure_emoji=frozenset(compliance["emoji"]["unsure"]),
             leaving=_leaving(documents["leaving"]),
             replies=_replies(documents["replies"], spelling),
@@ -252,6 +256,13 @@ def _compliance(document: Mapping[str, Any], spelling: Spelling) -> dict[str, Wo
     return found
 
 
+def _stops(words: Mapping[str, Word], common: Iterable[str]) -> frozenset[str]:
+    """Return of every clear word that leaves the part one would look for."""
+    ordinary = {*common, "reply", "send", "service"}
+    clear = [text for text, word in words.items() if word.kind == "stop" and not word.plain and not word.typo]
+    return frozenset(next((t for t in text.split(" ") if t not in ordinary), text.split(" ")[0]) for text in clear)
+
+
 def _one(languages: set[str]) -> str | None:
     only = next(iter(languages)) if len(languages) == 1 else None
     return only if only in ("en", "es", "fr", "de", "pt") else None
@@ -264,11 +275,12 @@ def _leaving(document: Mapping[str, Any]) -> Leaving:
         compile_patterns(document[key], classes, common)
         for key in ("firm", "doubts", "guards", "leave", "unless_praise", "perhaps", "yields")
     )
-    alarm = frozenset[str]().union(
-        *(p.anchor for found in (firm, doubts, leave, unless_praise, perhaps, yields) for p in found.patterns)
+    wishes = PatternSet(
+        tuple(p for found in (firm, doubts, leave, unless_praise, perhaps, yields) for p in found.patterns)
     )
     return Leaving(
         noise=_any_phrase(document["noise"]),
+        noise_begins=frozenset(phrase.split(" ")[0] for phrase in document["noise"]),
         firm=firm,
         doubts=doubts,
         guards=guards,
@@ -276,7 +288,8 @@ def _leaving(document: Mapping[str, Any]) -> Leaving:
         unless_praise=unless_praise,
         perhaps=perhaps,
         yields=yields,
-        alarm=alarm,
+        wishes=wishes,
+        alarm=frozenset[str]().union(*(pattern.anchor for pattern in wishes.patterns)),
         praise=frozenset(classes["praise"]),
         praise_emoji=frozenset(document["praise_emoji"]),
     )

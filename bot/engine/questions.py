@@ -74,7 +74,7 @@ class Questions:
     by_word: Mapping[str, tuple[int, ...]]
     small: tuple[int, ...]  #: phrases without a telling word
     weights: Mapping[str, float]
-    vocabulary: tuple[str, ...]
+    vocabulary: Mapping[str, tuple[str, ...]]  #: by first letter, which people rarely get wrong
     known: frozenset[str]
 
     def best(self, words: str) -> Asked | None:
@@ -123,14 +123,11 @@ class Questions:
         size = len(token)
         if size < 4 or size > 20 or token in self.lists.not_typos or token in self.known or not token.isalpha():
             return None
-        found = extractOne(
-            token, self.vocabulary, scorer=OSA.distance, score_cutoff=2 if size >= 8 else 1, processor=None
-        )
+        words = self.vocabulary.get(token[0], ())
+        found = extractOne(token, words, scorer=OSA.distance, score_cutoff=2 if size >= 8 else 1, processor=None)
         if found is None:
             return None
         near = found[0]
-        if near[0] != token[0] and size < 7:
-            return None
         if size <= 5 and len(near) == size and sorted(near) != sorted(token):
             return None  # another letter in a short word makes another word
         return concept(near, self.lists)
@@ -188,7 +185,10 @@ def build_questions(flows: Mapping[str, Flow], lexicon: Lexicon) -> Questions:
             by_word.setdefault(word, []).append(number)
     spoken = {token for way in ways for token in way.words.split(" ") if token not in lists.little}
     long_words = {word for word in spoken | set(same) if len(word) >= 4}
-    vocabulary = tuple(sorted(word for word in long_words if concept(word, lists) in weights))
+    vocabulary: dict[str, tuple[str, ...]] = {}
+    for word in sorted(long_words):
+        if concept(word, lists) in weights:
+            vocabulary[word[0]] = (*vocabulary.get(word[0], ()), word)
     return Questions(
         lists=lists,
         exact={way.words: way for way in reversed(ways)},
