@@ -24,7 +24,7 @@ types: $(VENV)/.development ## Check types, strictly in bot/engine and storage
 format: $(VENV)/.development ## Bring all files to the house format
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-bench: $(VENV)/.development ## Measure the server beside the conventional floor; ARGS="--seconds 5" for a short look
+bench: $(VENV)/.development ## Measure the server beside the conventional floor; ARGS="--rounds 3 --customers 100" for a short look, ARGS="--crowd 1000000" for size
 	@$(BIN)/python -m tests.bench.run $(ARGS)
 
 chaos: $(VENV)/.development ## Repeat, shuffle, forge and kill, and check that nothing is lost or done twice
