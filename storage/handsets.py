@@ -17,11 +17,12 @@ from storage.timers import timers
 
 _WINDOW = 4_000  # newest messages looked at: bounded, however many there are
 
-#: What a customer's phone shows: their own texts, and ours once the carrier has them.
+#: What a customer's phone shows: their own texts, and ours once the carrier has them. A reply that went back
+#: with the webhook's answer (no `send_after`) has a deadline to be confirmed by, not a worker that still sends it.
 _SHOWN = or_(
     messages.c.direction == "in",
     messages.c.state.in_(("sent", "delivered", "unknown")),
-    and_(messages.c.state == "sending", messages.c.claimed_until.is_(None)),
+    and_(messages.c.state == "sending", or_(messages.c.claimed_until.is_(None), messages.c.send_after.is_(None))),
 )
 _lately = (
     select(messages.c.id, messages.c.customer_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -20,11 +20,24 @@ from sqlalchemy import (
     bindparam,
     func,
     literal_column,
+    null,
     select,
     update,
 )
 
-from storage.database import Document, Id, Moment, Row, Words, all_rows, among, first_row, insert_rows, metadata
+from storage.database import (
+    Document,
+    Id,
+    Moment,
+    Row,
+    Words,
+    all_rows,
+    among,
+    first_row,
+    insert_rows,
+    metadata,
+    write_many,
+)
 from storage.ids import next_id
 
 messages = Table(
@@ -54,9 +67,11 @@ messages = Table(
     Column("send_after", Moment),  #: None: went back as the immediate reply, never through the outbox
     Column("deadline", Moment),
     Column("attempts", Integer, nullable=False, default=0),
-    Column("claimed_until", Moment),
+    Column("claimed_until", Moment),  #: sending: the lease; unknown: when to look it up next
     Column("sent_at", Moment),
     Column("delivered_at", Moment),
+    Column("attempted_at", Moment),  #: when it was last claimed, or handed over with a webhook's answer
+    Column("lane", Words),  #: what it queues behind, see `lane_of`
     CheckConstraint(
         "(direction = 'in' AND state IN ('received', 'failed'))"
         " OR (direction = 'out' AND state IN ('queued', 'sending', 'sent', 'delivered', 'undelivered',"
@@ -72,11 +87,18 @@ Index(
     postgresql_where=messages.c.in_reply_to.is_not(None),
 )
 Index(
-    "ix_messages_queued",
+    "ix_messages_lanes",
+    messages.c.lane,
     messages.c.send_after,
     messages.c.id,
     sqlite_where=messages.c.state == "queued",
     postgresql_where=messages.c.state == "queued",
+)
+Index(
+    "ix_messages_dead",
+    messages.c.id,
+    sqlite_where=messages.c.state == "dead",
+    postgresql_where=messages.c.state == "dead",
 )
 Index(
     "ix_messages_claimed",
@@ -90,6 +112,13 @@ Index(
     messages.c.sent_at,
     sqlite_where=messages.c.purpose == "marketing",
     postgresql_where=messages.c.purpose == "marketing",
+)
+Index(
+    "ix_messages_service",
+    messages.c.customer_id,
+    messages.c.sent_at,
+    sqlite_where=messages.c.purpose == "service",
+    postgresql_where=messages.c.purpose == "service",
 )
 Index(
     "ix_messages_broken",
@@ -119,6 +148,8 @@ Index(
 #: Literals, because a parameter would keep the partial indexes from being used.
 QUEUED: ColumnElement[str] = literal_column("'queued'")
 SENDING: ColumnElement[str] = literal_column("'sending'")
+UNKNOWN: ColumnElement[str] = literal_column("'unknown'")
+DEAD: ColumnElement[str] = literal_column("'dead'")
 FAILED: ColumnElement[str] = literal_column("'failed'")
 INBOUND: ColumnElement[str] = literal_column("'in'")
 MARKETING: ColumnElement[str] = literal_column("'marketing'")
@@ -163,9 +194,34 @@ _SUPPRESS = (
 )
 
 
+#: A reply handed over with a webhook's answer is looked up when no callback has confirmed it by then.
+HANDED_OVER = timedelta(minutes=2)
+_PRIORITY = {"reply": 0, "opt_out_confirmation": 0, "marketing": 2}
+
+
+def lane_of(row: Row) -> str:
+    """Return the lane a message queues in: `priority|sender|flow`.
+
+    Answers go before service, service before marketing; among equals each flow has its turn.
+    """
+    return f"{_PRIORITY.get(row.get('purpose') or '', 1)}|{row['sender']}|{row.get('flow') or ''}"
+
+
 def insert(connection: Connection, rows: Sequence[Row]) -> None:
-    """Insert messages. A sid that is already there raises sqlalchemy's IntegrityError."""
-    insert_rows(connection, messages, rows)
+    """Insert messages. A sid that is already there raises sqlalchemy's IntegrityError.
+
+    A queued message gets its lane; one that is `sending` without `send_after` is a reply being handed over.
+    """
+    insert_rows(connection, messages, [_placed(row) for row in rows])
+
+
+def _placed(row: Row) -> Row:
+    if row["state"] == "queued":
+        return {"lane": lane_of(row), **row}
+    if row["state"] == "sending" and row.get("send_after") is None:
+        at = row["created_at"]
+        return {"claimed_until": at + HANDED_OVER, "attempted_at": at, **row}
+    return row
 
 
 def replies_to(connection: Connection, sids: Sequence[str]) -> dict[str, Answer]:
@@ -265,7 +321,7 @@ _MOVE = (
         error_code=bindparam("new_error_code"),
         sent_at=bindparam("new_sent_at", type_=Moment),
         delivered_at=bindparam("new_delivered_at", type_=Moment),
-        claimed_until=None,
+        claimed_until=null(),
     )
 )
 _EARLY = (
@@ -339,7 +395,8 @@ def _move(connection: Connection, updates: Sequence[tuple[int, Row]]) -> list[Mo
             touched.add(message_id)
     if touched:
         names = ("sid", "state", "error_code", "sent_at", "delivered_at")
-        connection.execute(
+        write_many(
+            connection,
             _MOVE,
             [{"the_id": i, **{f"new_{name}": after[i][name] for name in names}} for i in sorted(touched)],
         )

@@ -1,83 +1,195 @@
-"""The outbox: messages on their way out. queued -> sending -> sent | queued again | failed | unknown | dead."""
+"""The outbox: messages on their way out. queued -> sending -> sent | queued again | failed | unknown | dead.
+
+An unknown outcome is looked up at the carrier, then settled: sent, queued again, or dead.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, literal_column, null, or_, select, update
 
-from storage.database import Moment, Row, all_rows, among
-from storage.messages import MARKETING, QUEUED, SENDING, Moved, catch_up, messages
+from storage.database import Moment, Row, all_rows, among, write_many
+from storage.messages import (
+    DEAD,
+    MARKETING,
+    QUEUED,
+    SENDING,
+    UNKNOWN,
+    Moved,
+    catch_up,
+    lane_of,
+    messages,
+)
 
-_DUE = (
-    select(messages.c.id)
-    .where(messages.c.state == QUEUED, messages.c.send_after <= bindparam("now", type_=Moment))
-    .order_by(messages.c.send_after, messages.c.id)
+_c = messages.c
+#: What a sender needs; the explanation is long and not for the carrier.
+_SENDABLE = [column for column in _c if column.name not in ("explanation", "raw", "reason")]
+_now = bindparam("now", type_=Moment)
+
+# The distinct lanes with queued messages: one step through the index for each, however many messages wait.
+_next = messages.alias()
+_walk = select(func.min(_c.lane).label("lane")).where(_c.state == QUEUED).cte("lanes", recursive=True)
+_walk = _walk.union_all(
+    select(
+        select(func.min(_next.c.lane)).where(_next.c.state == QUEUED, _next.c.lane > _walk.c.lane).scalar_subquery()
+    ).where(_walk.c.lane.is_not(None))
+)
+_first = messages.alias()
+_earliest = select(func.min(_first.c.send_after)).where(_first.c.state == QUEUED, _first.c.lane == _walk.c.lane)
+_LANES = select(_walk.c.lane, _earliest.scalar_subquery().label("due")).where(_walk.c.lane.is_not(None))
+
+_PEEK = (
+    select(_c.id, _c.segments)
+    .where(_c.state == QUEUED, _c.lane == bindparam("lane"), _c.send_after <= _now)
+    .order_by(_c.send_after, _c.id)
     .limit(bindparam("count"))
     .with_for_update(skip_locked=True)
 )
 _CLAIM = (
     update(messages)
-    .where(messages.c.id.in_(_DUE))
-    .values(state="sending", attempts=messages.c.attempts + 1, claimed_until=bindparam("until", type_=Moment))
-    .returning(messages)
+    .where(among(_c.id, "ids"), _c.state == QUEUED)
+    .values(
+        state="sending",
+        attempts=_c.attempts + 1,
+        attempted_at=_now,
+        claimed_until=bindparam("until", type_=Moment),
+    )
+    .returning(*_SENDABLE)
 )
-_OURS = messages.c.state.in_(("sending", "unknown"))
+_OURS = or_(_c.state == SENDING, _c.state == UNKNOWN)
 _SENT = (
     update(messages)
-    .where(messages.c.id == bindparam("the_id"), _OURS)
+    .where(_c.id == bindparam("the_id"), _OURS)
     .values(
-        state="sent",
-        sid=func.coalesce(messages.c.sid, bindparam("new_sid")),
-        sent_at=func.coalesce(messages.c.sent_at, bindparam("new_sent_at", type_=Moment)),
-        claimed_until=None,
+        state=literal_column("'sent'"),
+        sid=func.coalesce(_c.sid, bindparam("new_sid")),
+        sent_at=func.coalesce(_c.sent_at, bindparam("new_sent_at", type_=Moment)),
+        claimed_until=null(),
     )
 )
 _PUT_BACK = (
     update(messages)
-    .where(messages.c.id == bindparam("the_id"), _OURS)
-    .values(state="queued", send_after=bindparam("later", type_=Moment), claimed_until=None)
-)
-_FINISH = (
-    update(messages)
-    .where(messages.c.id == bindparam("the_id"), messages.c.state.in_(("queued", "sending", "unknown")))
+    .where(_c.id == bindparam("the_id"), _OURS)
     .values(
-        state=bindparam("new_state"),
-        reason=bindparam("why"),
-        error_code=func.coalesce(messages.c.error_code, bindparam("code")),
+        state="queued",
+        send_after=bindparam("later", type_=Moment),
+        attempts=_c.attempts - bindparam("uncounted"),
+        lane=func.coalesce(_c.lane, bindparam("new_lane")),
         claimed_until=None,
     )
 )
+_FINISH = (
+    update(messages)
+    .where(_c.id == bindparam("the_id"), _c.state.in_(("queued", "sending", "unknown")))
+    .values(
+        state=bindparam("new_state"),
+        reason=bindparam("why"),
+        error_code=func.coalesce(_c.error_code, bindparam("code")),
+        claimed_until=bindparam("look_at", type_=Moment),
+    )
+)
+_OVERDUE = (
+    select(_c.id)
+    .where(_c.claimed_until <= _now, _c.claimed_until.is_not(None), _c.state == SENDING)
+    .limit(bindparam("count"))
+    .with_for_update(skip_locked=True)
+)
 _STALE = (
     update(messages)
-    .where(
-        messages.c.claimed_until.is_not(None),
-        messages.c.claimed_until <= bindparam("now", type_=Moment),
-        messages.c.state == SENDING,
-    )
-    .values(state="unknown", claimed_until=None)
+    .where(_c.id.in_(_OVERDUE))
+    .values(state="unknown", claimed_until=bindparam("look_at", type_=Moment))
     .returning(messages)
 )
-_MARKETING_SENT = (
-    select(messages.c.customer_id, messages.c.sent_at)
-    .where(
-        among(messages.c.customer_id, "customer_ids"),
-        messages.c.purpose == MARKETING,
-        messages.c.sent_at >= bindparam("since", type_=Moment),
-    )
-    .order_by(messages.c.customer_id, messages.c.sent_at)
+_TO_LOOK_UP = (
+    select(_c.id)
+    .where(_c.claimed_until <= _now, _c.claimed_until.is_not(None), _c.state == UNKNOWN)
+    .order_by(_c.claimed_until)
+    .limit(bindparam("count"))
+    .with_for_update(skip_locked=True)
 )
-_NEXT_DUE = select(func.min(messages.c.send_after)).where(messages.c.state == QUEUED)
+_LOOK_UP = (
+    update(messages)
+    .where(_c.id.in_(_TO_LOOK_UP))
+    .values(claimed_until=bindparam("until", type_=Moment))
+    .returning(*_SENDABLE)
+)
+_TWINS = select(_c.id, _c.recipient, _c.body).where(
+    _c.claimed_until.is_not(None),
+    _c.state == SENDING,
+    among(_c.customer_id, "customer_ids"),
+)
+_KNOWN_SIDS = select(_c.sid).where(among(_c.sid, "sids"))
+_MARKETING_SENT = (
+    select(_c.customer_id, _c.sent_at)
+    .where(
+        among(_c.customer_id, "customer_ids"), _c.purpose == MARKETING, _c.sent_at >= bindparam("since", type_=Moment)
+    )
+    .order_by(_c.customer_id, _c.sent_at)
+)
+_DEAD = select(messages).where(_c.state == DEAD).order_by(_c.id).limit(bindparam("count"))
+_RETRY = (
+    update(messages)
+    .where(_c.id == bindparam("the_id"), _c.state == DEAD)
+    .values(
+        state="queued",
+        attempts=0,
+        reason=None,
+        send_after=bindparam("later", type_=Moment),
+        lane=func.coalesce(_c.lane, bindparam("new_lane")),
+    )
+)
+_DISCARD = (
+    update(messages).where(_c.id == bindparam("the_id"), _c.state == DEAD).values(state="failed", reason="discarded")
+)
+
+
+class Lane(NamedTuple):
+    """A lane with queued messages and when its first is due."""
+
+    name: str
+    due: datetime
+
+    @property
+    def priority(self) -> int:
+        return int(self.name.partition("|")[0])
+
+    @property
+    def sender(self) -> str:
+        return self.name.split("|", 2)[1]
+
+
+def lanes(connection: Connection) -> list[Lane]:
+    """Return the lanes in which messages are queued, those that go first in front."""
+    return [Lane(name, due) for name, due in connection.execute(_LANES)]
+
+
+def peek(connection: Connection, lane: str, now: datetime, count: int) -> list[tuple[int, int]]:
+    """Return `(id, segments)` of a lane's messages that are due, the oldest first; others skip them until we end."""
+    found = connection.execute(_PEEK, {"lane": lane, "now": now, "count": count})
+    return [(identifier, segments or 1) for identifier, segments in found]
+
+
+def take(connection: Connection, ids: Sequence[int], now: datetime, lease: timedelta) -> list[Row]:
+    """Claim these queued messages: they become `sending` until `now + lease`; return them, the oldest first."""
+    if not ids:
+        return []
+    claimed = all_rows(connection.execute(_CLAIM, {"ids": ids, "now": now, "until": now + lease}))
+    return sorted(claimed, key=lambda row: (row["send_after"], row["id"]))
 
 
 def claim(connection: Connection, now: datetime, limit: int, lease: timedelta) -> list[Row]:
-    """Take queued messages that are due, the oldest first: they become `sending` until `now + lease`.
+    """Take queued messages that are due, lane by lane: they become `sending` until `now + lease`.
 
     Others skip them. Whoever dies with them in hand leaves them to `stale`.
     """
-    claimed = all_rows(connection.execute(_CLAIM, {"now": now, "count": limit, "until": now + lease}))
-    return sorted(claimed, key=lambda row: (row["send_after"], row["id"]))
+    ids: list[int] = []
+    for lane in lanes(connection):
+        if lane.due <= now and len(ids) < limit:
+            ids += [identifier for identifier, _ in peek(connection, lane.name, now, limit - len(ids))]
+    return take(connection, ids, now, lease)
 
 
 def sent(connection: Connection, rows: Sequence[Row]) -> list[Moved]:
@@ -87,13 +199,26 @@ def sent(connection: Connection, rows: Sequence[Row]) -> list[Moved]:
     """
     if not rows:
         return []
-    connection.execute(_SENT, [{"the_id": row["id"], "new_sid": row["sid"], "new_sent_at": row["at"]} for row in rows])
+    parameters = [{"the_id": row["id"], "new_sid": row["sid"], "new_sent_at": row["at"]} for row in rows]
+    write_many(connection, _SENT, parameters)
     return catch_up(connection, {row["sid"]: row["id"] for row in rows if row["sid"]})
 
 
-def put_back(connection: Connection, identifier: int, send_after: datetime) -> bool:
-    """Queue a claimed message again for later; False when it is not in hand any more."""
-    return connection.execute(_PUT_BACK, {"the_id": identifier, "later": send_after}).rowcount == 1
+def put_back(
+    connection: Connection, identifier: int, send_after: datetime, *, row: Row | None = None, counted: bool = True
+) -> bool:
+    """Queue a claimed message again for later; False when it is not in hand any more.
+
+    An attempt that never reached the carrier is not `counted`. A reply that was handed over has no lane yet:
+    its `row` says which.
+    """
+    values = {
+        "the_id": identifier,
+        "later": send_after,
+        "uncounted": 0 if counted else 1,
+        "new_lane": lane_of(row) if row is not None else None,
+    }
+    return connection.execute(_PUT_BACK, values).rowcount == 1
 
 
 def finish(
@@ -102,20 +227,39 @@ def finish(
     state: str,
     reason: str | None = None,
     error_code: str | int | None = None,
+    look_at: datetime | None = None,
 ) -> bool:
     """End a message that was not sent as `failed`, `suppressed`, `unknown` or `dead`.
 
-    False when it is neither queued nor in hand. The first error code stays.
+    False when it is neither queued nor in hand. The first error code stays. An unknown outcome is looked up
+    at `look_at`.
     """
     code = None if error_code is None else str(error_code)
-    values = {"the_id": identifier, "new_state": state, "why": reason, "code": code}
+    values = {"the_id": identifier, "new_state": state, "why": reason, "code": code, "look_at": look_at}
     return connection.execute(_FINISH, values).rowcount == 1
 
 
-def stale(connection: Connection, now: datetime) -> list[Row]:
-    """Mark messages whose lease is over as `unknown` and return them: perhaps sent, to be looked up."""
-    found = all_rows(connection.execute(_STALE, {"now": now}))
+def stale(connection: Connection, now: datetime, look_at: datetime | None = None, limit: int = 500) -> list[Row]:
+    """Mark messages whose lease is over as `unknown` and return them: perhaps sent, to be looked up at `look_at`."""
+    found = all_rows(connection.execute(_STALE, {"now": now, "look_at": look_at, "count": limit}))
     return sorted(found, key=lambda row: int(row["id"]))
+
+
+def take_unknown(connection: Connection, now: datetime, limit: int, lease: timedelta) -> list[Row]:
+    """Return messages whose unknown outcome is to be looked up now; others leave them alone until `now + lease`."""
+    found = all_rows(connection.execute(_LOOK_UP, {"now": now, "count": limit, "until": now + lease}))
+    return sorted(found, key=lambda row: int(row["id"]))
+
+
+def in_flight(connection: Connection, customer_ids: Iterable[int]) -> set[tuple[str, str]]:
+    """Return number and text of what is being sent to these customers at this moment."""
+    found = connection.execute(_TWINS, {"customer_ids": list(customer_ids)})
+    return {(row.recipient, row.body) for row in found}
+
+
+def known_sids(connection: Connection, sids: Iterable[str]) -> set[str]:
+    """Return which of these sids belong to a message we have."""
+    return set(connection.execute(_KNOWN_SIDS, {"sids": list(sids)}).scalars())
 
 
 def marketing_counts(connection: Connection, customer_ids: Sequence[int], since: datetime) -> dict[int, list[datetime]]:
@@ -128,4 +272,20 @@ def marketing_counts(connection: Connection, customer_ids: Sequence[int], since:
 
 def next_due(connection: Connection) -> datetime | None:
     """Return when the next queued message is due."""
-    return connection.execute(_NEXT_DUE).scalar()
+    return min((lane.due for lane in lanes(connection)), default=None)
+
+
+def dead(connection: Connection, limit: int) -> list[Row]:
+    """Return the dead letters, the oldest first."""
+    return all_rows(connection.execute(_DEAD, {"count": limit}))
+
+
+def retry(connection: Connection, row: Row, at: datetime) -> bool:
+    """Queue a dead letter again; False when it is none any more."""
+    values = {"the_id": row["id"], "later": at, "new_lane": lane_of(row)}
+    return connection.execute(_RETRY, values).rowcount == 1
+
+
+def discard(connection: Connection, identifier: int) -> bool:
+    """Give a dead letter up for good; False when it is none any more."""
+    return connection.execute(_DISCARD, {"the_id": identifier}).rowcount == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -63,8 +64,10 @@ def _catalog(connection: Connection) -> set[tuple[object, ...]]:
 
 
 def _parts(sql: str) -> frozenset[str]:
-    """Return the lines of a statement in any order: constraints may be listed differently."""
-    return frozenset(line.strip().rstrip(",") for line in " ".join(sql.split(" ")).splitlines())
+    """Return the parts of a statement in any order: columns that came later stand behind the constraints."""
+    head, _, rest = " ".join(sql.split()).partition("(")
+    body, _, tail = rest.rpartition(")")
+    return frozenset(part.strip() for part in (head, tail, *re.split(r",(?![^(]*\))", body)))
 
 
 def test_it_builds_exactly_what_the_tables_declare(bare_database_url: str) -> None:

@@ -176,6 +176,7 @@ def test_it_knows_every_table() -> None:
         "flow_revisions",
         "starts",
         "switches",
+        "sending_budgets",
     }
 
 

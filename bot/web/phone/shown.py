@@ -22,7 +22,7 @@ from storage.database import reading
 
 MOST_PEOPLE = 60
 Row = Mapping[str, Any] | RowMapping
-_ARRIVED = frozenset({"sending", "sent", "delivered", "unknown"})
+_ARRIVED = frozenset({"sent", "delivered", "unknown"})
 
 
 def state_of(shop: Services, phone: str, limit: int) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def _message(row: Row) -> dict[str, Any]:
         "id": str(row["id"]),
         "sid": row["sid"],
         "from": "customer" if inbound else "shop",
-        "arrived": inbound or (row["state"] in _ARRIVED and row["claimed_until"] is None),
+        "arrived": inbound or _arrived(row),
         "body": row["body"],
         "media": row["media"] or [],
         "at": at.isoformat(timespec="milliseconds"),
@@ -190,6 +190,12 @@ def _message(row: Row) -> dict[str, Any]:
         "culprits": list(size.culprits[:8]),
         "why": row["explanation"],
     }
+
+
+def _arrived(row: Mapping[str, Any]) -> bool:
+    """Say whether the carrier has a message: a worker that still sends it holds it until `claimed_until`."""
+    handed_over = row["claimed_until"] is None or row["send_after"] is None
+    return row["state"] in _ARRIVED or (row["state"] == "sending" and handed_over)
 
 
 def _tier(row: Row, book: Book) -> str | None:
