@@ -80,7 +80,7 @@ class Router:
         if self._is_tapback(text, words):
             return Routing("ignore", "tapback", matched=text[:40])
         verdict = leaving.judge(self.lexicon, text, words) if words else None
-        if verdict is not None and (verdict.level == "leave" or standing.doubt):
+        if verdict is not None and (verdict.level == "leave" or self._repeats_doubt(text, standing, verdict)):
             rule = "opt_out.phrase" if verdict.level == "leave" else "opt_out.doubt"
             return replace(self._comply("stop", rule, verdict.matched), notes=(verdict.rule,))
         if standing.consent == "unsubscribed":
@@ -104,6 +104,14 @@ class Router:
             way, argument = taken
             return replace(self._begin(way, "compliance.start", 1.0), argument=argument)
         return None
+
+    def _repeats_doubt(self, text: str, standing: Standing, verdict: leaving.Verdict) -> bool:
+        """Say whether a doubtful text settles an open doubt; "cancel that" may answer another flow's question."""
+        if not standing.doubt:
+            return False
+        asking, expected = self._compliance.get("unsure"), standing.expectation
+        elsewhere = expected is not None and (asking is None or expected.flow != asking[0])
+        return not (verdict.level == "yields" and elsewhere and self._reply(text, standing) is not None)
 
     def _may_start(self, found: tuple[Word, str], standing: Standing) -> bool:
         return standing.consent != "unsubscribed" or found[1] in self.lexicon.returns
