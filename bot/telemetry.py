@@ -61,8 +61,9 @@ def trace(error: BaseException) -> str:
     parts: list[str] = []
     each: BaseException | None = error
     while each is not None and len(parts) < _FRAMES:
-        frames = traceback.extract_tb(each.__traceback__)[::-1][:_FRAMES]
-        where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
+        frames = traceback.extract_tb(each.__traceback__)[::-1]
+        ours = [frame for frame in frames if "site-packages" not in frame.filename or frame is frames[0]]
+        where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in ours[:_FRAMES])
         code = getattr(each, "sqlstate", None) or getattr(each, "sqlite_errorname", None)
         parts.append(type(each).__name__ + (f" {code}" if code else "") + (f" at {where}" if where else ""))
         each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)

@@ -389,7 +389,9 @@ def test_errors_say_neither_texts_nor_numbers(shop: Shop, monkeypatch: pytest.Mo
     """What an exception says may quote both: only its kind and place are logged."""
     logged = StringIO()
     processors = [telemetry._without_messages, structlog.processors.JSONRenderer()]
-    monkeypatch.setattr(telemetry, "log", structlog.wrap_logger(structlog.WriteLogger(logged), processors=processors))
+    monkeypatch.setattr(
+        telemetry, "log", structlog.wrap_logger(structlog.WriteLogger(logged), processors, structlog.BoundLogger)
+    )
     row = {"id": 1, "direction": "in", "sender": ALICE, "body": "my secret", "created_at": shop.clock.now()}
     with pytest.raises(DBAPIError) as refused, writing(shop.services.engine) as conn:
         messages.insert(conn, [row | {"recipient": None, "state": "received"}])
