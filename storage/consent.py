@@ -33,6 +33,7 @@ consent_records = Table(
     Column("reason", Words),
     Column("message_id", BigInteger),
     Column("at", Moment, nullable=False),
+    Column("expires_at", Moment),  #: implied consent ends (CASL: two years after a purchase); None: it does not
     CheckConstraint("status IN ('pending', 'subscribed', 'unsubscribed')", name="status"),
     CheckConstraint("how IN ('keyword', 'form', 'import', 'staff', 'carrier')", name="how"),
     Index("ix_consent_records_customer_id", "customer_id"),

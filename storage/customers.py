@@ -19,6 +19,7 @@ from sqlalchemy import (
     bindparam,
     func,
     select,
+    text,
     update,
 )
 
@@ -61,13 +62,17 @@ customers = Table(
     Column("joined_at", Moment),
     Column("referral_code", Words, unique=True),
     Column("zone", Words),
+    Column("local_zone", Words),  #: of the subscribed: whose clock schedules go by
     Column("held_by", Words),
     Column("held_until", Moment),
     Column("marketing_paused", Boolean, nullable=False, default=False),
     Column("sendable", Boolean, nullable=False, default=True),  #: False: the carrier says this number takes no texts
     Column("created_at", Moment, nullable=False),
+    Column("consent_expires_at", Moment),  #: kept by a trigger on consent_records; None: it does not end
+    Column("tier_until", Moment),  #: the points for the tier have gone; it is kept until then
     CheckConstraint("consent IN ('none', 'pending', 'subscribed', 'unsubscribed')", name="consent"),
 )
+_UNPLACED = "consent = 'subscribed' AND (local_zone IS NULL OR (zone IS NOT NULL AND zone <> local_zone))"
 # Audiences ask among the subscribed; nobody else is in these indexes, so a stranger's text pays nothing.
 for _columns in (["id"], ["last_purchase_at", "id"]):
     Index(
@@ -76,6 +81,13 @@ for _columns in (["id"], ["last_purchase_at", "id"]):
         sqlite_where=customers.c.consent == "subscribed",
         postgresql_where=customers.c.consent == "subscribed",
     )
+
+Index(
+    "ix_customers_unplaced",
+    customers.c.id,
+    sqlite_where=text(_UNPLACED),
+    postgresql_where=text(_UNPLACED),
+)
 
 _BY_PHONES = select(customers).where(among(customers.c.phone, "phones"))
 _BY_IDS = select(customers).where(among(customers.c.id, "ids"))
@@ -86,6 +98,12 @@ _KNOWN_PHONES = select(customers.c.phone).where(among(customers.c.phone, "phones
 _BY_PHONE = select(customers).where(customers.c.phone == bindparam("phone"))
 _BY_ID = select(customers).where(customers.c.id == bindparam("id"))
 _BY_REFERRAL_CODE = select(customers.c.id).where(customers.c.referral_code == bindparam("code"))
+_FIND_UNPLACED = (
+    select(customers.c.id, customers.c.phone, customers.c.zone, customers.c.attributes)
+    .where(customers.c.id > bindparam("after"), text(_UNPLACED))
+    .order_by(customers.c.id)
+    .limit(bindparam("count"))
+)
 _COUNT = select(func.count()).select_from(customers)
 _INSERT = for_both(lambda insert: insert(customers).on_conflict_do_nothing(index_elements=["phone"]))
 
@@ -170,6 +188,11 @@ def by_ids(connection: Connection, ids: Sequence[int]) -> dict[int, Row]:
 def by_referral_code(connection: Connection, code: str) -> int | None:
     """Return the id of the customer who gives this code to friends."""
     return connection.execute(_BY_REFERRAL_CODE, {"code": code}).scalar()
+
+
+def unplaced(connection: Connection, limit: int) -> list[Row]:
+    """Return subscribed customers whose `local_zone` is not known yet, or not any more."""
+    return all_rows(connection.execute(_FIND_UNPLACED, {"after": 0, "count": limit}))
 
 
 def count(connection: Connection) -> int:

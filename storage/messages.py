@@ -114,13 +114,6 @@ Index(
     postgresql_where=messages.c.purpose == "marketing",
 )
 Index(
-    "ix_messages_service",
-    messages.c.customer_id,
-    messages.c.sent_at,
-    sqlite_where=messages.c.purpose == "service",
-    postgresql_where=messages.c.purpose == "service",
-)
-Index(
     "ix_messages_broken",
     messages.c.id,
     sqlite_where=and_(messages.c.direction == "in", messages.c.state == "failed"),

@@ -6,10 +6,18 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, func, literal_column, or_, select, text
+from sqlalchemy import Connection, Index, Select, and_, bindparam, func, literal_column, or_, select, text
 
 from storage.database import Moment, Row, all_rows, among
 from storage.messages import messages
+
+Index(
+    "ix_messages_service",
+    messages.c.customer_id,
+    messages.c.sent_at,
+    sqlite_where=messages.c.purpose == "service",
+    postgresql_where=messages.c.purpose == "service",
+)
 
 MONTH = timedelta(days=30)
 _SERVICE = timedelta(days=2)
@@ -36,7 +44,7 @@ def _unasked(purpose: str) -> Select[Any]:
 
 _MARKETING = _unasked("marketing")
 _SERVICES = _unasked("service")
-_TRY = text("SELECT id FROM unnest(CAST(:ids AS bigint[])) AS id WHERE pg_try_advisory_xact_lock(id)")
+_TRY = "SELECT id FROM unnest(CAST(:ids AS bigint[])) AS id WHERE pg_try_advisory_xact_lock(id)"
 
 
 def history(
@@ -68,4 +76,4 @@ def alone_with(connection: Connection, customer_ids: Sequence[int]) -> set[int]:
     """
     if connection.dialect.name == "sqlite" or not customer_ids:
         return set(customer_ids)
-    return set(connection.execute(_TRY, {"ids": sorted(set(customer_ids))}).scalars())
+    return set(connection.execute(text(_TRY), {"ids": sorted(set(customer_ids))}).scalars())

@@ -34,3 +34,12 @@ def get(connection: Connection, key: str) -> Any:
 def set(connection: Connection, key: str, value: Any) -> None:
     """Set a switch."""
     connection.execute(_SET[connection.dialect.name], {"the_key": key, "new_value": value})
+
+
+_BETWEEN = select(switches.c.key).where(switches.c.key >= bindparam("first"), switches.c.key < bindparam("end"))
+
+
+def keys(connection: Connection, beginning: str) -> list[str]:
+    """Return the names of the switches that begin so; the beginning ends in a colon."""
+    end = beginning[:-1] + chr(ord(beginning[-1]) + 1)
+    return sorted(connection.execute(_BETWEEN, {"first": beginning, "end": end}).scalars())

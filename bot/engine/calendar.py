@@ -139,6 +139,14 @@ def due_on(schedule_every: Literal["day", "week", "month"], local_date: date, an
     return local_date.day == min(day, monthrange(local_date.year, local_date.month)[1])
 
 
+def local_moment(day: date, clock: time, zone: str) -> datetime:
+    """Return when it is a time of a day in a zone, in UTC. Raises ValueError for a zone that does not exist."""
+    place = zone_named(zone)
+    if place is None:
+        raise ValueError(f"unknown time zone {zone!r}")
+    return _moment(day, clock, place)
+
+
 def _moment(day: date, clock: time, place: tzinfo, fold: Literal[0, 1] = 0) -> datetime:
     return datetime.combine(day, clock.replace(fold=fold), place).astimezone(UTC)
 

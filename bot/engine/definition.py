@@ -147,11 +147,21 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A daily start at a local time for everybody a predicate holds for."""
+    """A start at a local time for everybody a predicate holds for.
 
-    at: str  #: "10:00" in the customer's zone
-    every: Literal["day", "week", "month"] = "day"
+    One of `every`, `on` with dates, `cron` and `before` says on which days; `recurrence.py` has the moments.
+    """
+
+    at: str  #: "10:00"; empty with `cron`
+    every: Literal["day", "week", "month", "year"] | None = "day"
     again_after: timedelta | None = None  #: the same customer at most once in this span; None: once ever
+    on: tuple[str, ...] = ()  #: weekdays, days of the month, a day of the year, or dates when `every` is None
+    cron: str | None = None
+    before: Literal["voucher_ends", "points_expire", "birthday"] | None = None
+    by: timedelta = timedelta()  #: so long before that
+    zone: Literal["customer", "shop"] = "customer"  #: whose clock shows `at`
+    missed: Literal["run", "skip"] = "run"  #: what becomes of an occasion at which nothing ran
+    late: timedelta = timedelta(hours=12)  #: `run`: no later than this
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,3 +196,4 @@ class Flow:
     digest: str  #: SHA-256 of the file's text; names the revision
     intent: str  #: what the router calls this flow in its answer; the flow's name unless declared
     description: str = ""
+    relevant: timedelta | None = None  #: what it says unasked is pointless after this

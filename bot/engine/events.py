@@ -68,6 +68,7 @@ class StartDue:
     customer_id: int
     at: datetime
     occasion: str
+    slots: Mapping[str, Any] = field(default_factory=dict)  #: what the occasion is about, such as a voucher
 
 
 Event = MessageReceived | TimerFired | FactRecorded | StartDue

@@ -64,7 +64,7 @@ def take_start(turn: Turn, due: StartDue) -> None:
     """Start a flow whose schedule has reached this customer."""
     compiled = turn.book.current(due.flow)
     if compiled is not None and due.trigger < len(compiled.flow.triggers):
-        _begin(turn, compiled, [due.trigger], {})
+        _begin(turn, compiled, [due.trigger], due.slots)
 
 
 def _purchase(turn: Turn, fact: FactRecorded) -> None:

@@ -219,6 +219,8 @@ class Turn:
             return
         body = self.rendered(frame, text, extra).strip()
         purpose = purpose_of(self, frame)
+        if deadline is None and frame is not None and not self.by_text and frame.compiled.flow.relevant is not None:
+            deadline = self.now + frame.compiled.flow.relevant
         if frame is None:
             self.lines.append(Line(body, purpose, deadline=deadline))
         else:

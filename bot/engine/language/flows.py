@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from bot.engine.definition import Finding, Flow, Schedule, State, Transition, Trigger
+from bot.engine.definition import Finding, Flow, State, Transition, Trigger
 from bot.engine.guards import FACTS, All, Any_, Ask, Not, Predicate
 from bot.engine.language.arrows import STATE_NAME
 from bot.engine.language.nodes import Node, Series, Table, read_nodes
 from bot.engine.language.predicates import PREDICATE
 from bot.engine.language.reader import Reader
 from bot.engine.language.records import Field, Record, Values
+from bot.engine.language.schedules import SCHEDULE
 from bot.engine.language.shapes import (
     Clock,
     Definitions,
@@ -51,22 +52,6 @@ class PhrasesByLanguage(Shape[Mapping[str, tuple[str, ...]]]):
         phrases = ListOf(self.words).schema(defs)
         table = {"type": "object", "patternProperties": {f"^{LANGUAGE}$": phrases}, "minProperties": 1}
         return {"anyOf": [*phrases["anyOf"], {**table, "additionalProperties": False}]}
-
-
-def _schedule(values: Values, reader: Reader) -> Schedule:
-    return Schedule(values.get("at", "10:00"), values.get("every", "day"), values.get("again_after"))
-
-
-SCHEDULE = Record(
-    "schedule",
-    (
-        Field("every", OneOf("span", ("day", "week", "month")), "how often is looked", required=True),
-        Field("at", Clock(), "the customer's local time", required=True),
-        Field("again_after", Duration(), "the same customer at most once in this span; without it once ever"),
-    ),
-    _schedule,
-    "A start at a local time for everybody the trigger's `if` holds for.",
-)
 
 
 def _trigger(values: Values, reader: Reader) -> Trigger | None:
@@ -174,6 +159,7 @@ def _flow(values: Values, reader: Reader) -> Flow:
         digest="",
         intent=values.get("intent", name),
         description=values.get("description", ""),
+        relevant=values.get("relevant"),
     )
 
 
@@ -214,6 +200,7 @@ FLOW = Record(
             required=True,
         ),
         Field("description", Words("a description", 500), "one line for colleagues"),
+        Field("relevant", Duration(), "what it says unasked is dropped when it could not go out within this time"),
         Field("intent", Word("an intent's name"), "what the router calls it; default: the flow's name"),
         Field("start", TriggersShape(), "triggers; the first whose `if` holds wins", required=True),
         Field("states", StatesShape(), "states by name", required=True),
