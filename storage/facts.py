@@ -38,7 +38,7 @@ _DUE = (
     .where(facts.c.handled_at.is_(None), facts.c.due_at <= bindparam("now", type_=Moment))
     .order_by(facts.c.due_at, facts.c.id)
     .limit(bindparam("count"))
-    .with_for_update(skip_locked=True, key_share=True, of=[facts, customers])
+    .with_for_update(skip_locked=True, key_share=True, of=[customers, facts])  # in this order
 )
 _TAKE_DUE = update(facts).where(facts.c.id.in_(_DUE)).values(handled_at=bindparam("now", type_=Moment)).returning(facts)
 _NEXT_DUE = select(func.min(facts.c.due_at)).where(facts.c.handled_at.is_(None))

@@ -52,7 +52,7 @@ _DUE = (
     .where(timers.c.due_at <= bindparam("now", type_=Moment))
     .order_by(timers.c.due_at, timers.c.id)
     .limit(bindparam("count"))
-    .with_for_update(skip_locked=True, key_share=True, of=[timers, customers])
+    .with_for_update(skip_locked=True, key_share=True, of=[customers, timers])  # in this order
 )
 _TAKE_DUE = delete(timers).where(timers.c.id.in_(_DUE)).returning(timers)
 _NEXT_DUE = select(func.min(timers.c.due_at))
