@@ -2,7 +2,8 @@
 
 These machines are noisy: single figures drift, so each round plays the floor and the product one after
 the other and what counts is the ratio within a round. Usage: `python -m tests.bench.run [--rounds N]
-[--customers N] [--connections 16 64] [--crowd 1000000]`.
+[--customers N] [--connections 16 64] [--crowd 1000000] [--database sqlite postgres]`. On PostgreSQL both
+get a fresh database each, on the server TEST_POSTGRES_URL names or the one of this machine, and two processes.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import random
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from storage.database import open_engine
 from storage.migrate import upgrade
 from tests.bench.crowd import fill
 from tests.bench.load import Result, play
+from tests.bench.postgres import fresh_database
 from tests.bench.servers import TOKEN, Server, floor, product
 
 
@@ -75,12 +77,26 @@ def ratio(ours: Measured, theirs: Measured, figure: Callable[[Result], float]) -
     return ratios[0], statistics.median(ratios), ratios[-1]
 
 
-def against_floor(folder: Path, rounds: int, customers: int, connections: int) -> float:
-    """Play the journey on both, in turns; print figures and return the median ratio of msg/s."""
-    print(f"\nJourney of 8 texts, {customers} customers a round, {connections} connections, {rounds} rounds, SQLite")
+@contextmanager
+def pair_on(kind: str, folder: Path, connections: int, web_workers: int) -> Iterator[tuple[Server, Server]]:
+    """Run the floor and the product, each on a database of its own."""
     with ExitStack() as stack:
-        theirs = Measured(stack.enter_context(floor(str(folder / f"floor{connections}.db"))))
-        ours = Measured(stack.enter_context(product(f"sqlite:///{folder / f'product{connections}.db'}")))
+        if kind == "postgres":
+            theirs, ours = (stack.enter_context(fresh_database()) for _ in range(2))
+            more = {"WEB_WORKERS": str(web_workers)}
+        else:
+            theirs, ours = str(folder / f"floor{connections}.db"), f"sqlite:///{folder / f'product{connections}.db'}"
+            more = {}
+        yield stack.enter_context(floor(theirs)), stack.enter_context(product(ours, **more))
+
+
+def against_floor(
+    folder: Path, rounds: int, customers: int, connections: int, kind: str = "sqlite", web_workers: int = 2
+) -> float:
+    """Play the journey on both, in turns; print figures and return the median ratio of msg/s."""
+    print(f"\nJourney of 8 texts, {customers} customers a round, {connections} connections, {rounds} rounds, {kind}")
+    with pair_on(kind, folder, connections, web_workers) as (their_server, our_server):
+        theirs, ours = Measured(their_server), Measured(our_server)
         for server in (theirs, ours):
             server.play(50, connections, first=900_000)  # warm up
             server.results.clear()
@@ -93,7 +109,7 @@ def against_floor(folder: Path, rounds: int, customers: int, connections: int) -
     print(HEAD, theirs.line(), ours.line(), sep="\n")
     for name, figure in (("msg/s", _rate), ("p50", _p50), ("p95", _p95), ("p99", _p99)):
         low, middle, high = ratio(ours, theirs, figure)
-        print(f"ratio to the floor, {name:6} {middle:5.2f}   ({low:.2f} to {high:.2f})")
+        print(f"ratio to the floor, {name:6} {middle:5.2f}   ({low:.2f} to {high:.2f})", flush=True)
     return ratio(ours, theirs, _rate)[1]
 
 
@@ -140,10 +156,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--customers", type=int, default=400)
     parser.add_argument("--connections", type=int, nargs="+", default=[16, 64])
     parser.add_argument("--crowd", type=int, default=0, help="also compare 1,000 customers with this many")
+    parser.add_argument("--database", choices=("sqlite", "postgres"), nargs="+", default=["sqlite"])
+    parser.add_argument("--web-workers", type=int, default=2, help="the product's processes on PostgreSQL")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        ratios = [against_floor(folder, options.rounds, options.customers, count) for count in options.connections]
+        ratios = [
+            against_floor(folder, options.rounds, options.customers, count, kind, options.web_workers)
+            for kind in options.database
+            for count in options.connections
+        ]
         if options.crowd:
             against_size(folder, options.rounds, options.customers, options.crowd)
     return 0 if min(ratios) >= 1.0 else 1
