@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import requests
+from rich.markup import escape
 from sqlalchemy import Engine
 
 from bot.cli.opened import command_settings, database, number
@@ -135,7 +136,7 @@ def _typed() -> Any:
             return
         body = body.rstrip("\r\n")
         if not talking:
-            say(f"[cyan]> {body}[/]")
+            say(f"[cyan]> {escape(body)}[/]")
         yield body
 
 
@@ -143,7 +144,7 @@ def _show(bodies: list[str], note: str = "") -> None:
     for body in bodies:
         size = measure(body)
         parts = f"{size.segments} segment{'s' if size.segments != 1 else ''}, {size.encoding}{note}"
-        say("  " + body.replace("[", "\\[").replace("\n", "\n  "))
+        say("  " + escape(body).replace("\n", "\n  "))
         say(f"  [dim]{parts}[/]")
     if not bodies and not note:
         say("  [dim](no answer)[/]")
@@ -157,7 +158,7 @@ def _show_why(engine: Engine, sid: str) -> None:
     parts = [f"{why.get('decision')} by {why.get('rule')}"]
     parts += [f"{why['matched']!r} ({why.get('score', 0):.2f})"] if why.get("matched") else []
     parts += [f"next best {other['what']} ({other['score']:.2f})"] if other else []
-    say(f"  [yellow]{', '.join(parts)}[/]".replace("['", "\\['"))
+    say(f"  [yellow]{escape(', '.join(parts))}[/]")
     for step in why.get("steps", ()):
         say(f"  [yellow]{step['at']}  {step['flow']}: {step['outcome']} -> {step['to'] or 'stays'}[/]")
 

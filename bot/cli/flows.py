@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
 from bot.catalog import read_folder, read_sources
 from bot.cli.checking import check_paths
@@ -72,7 +73,7 @@ def _print(findings: list[Finding], errors: int, count: int) -> None:
             finding.message if not hint or hint in finding.message else f"{finding.message} (did you mean {hint!r}?)"
         )
         colour = colours[finding.severity]
-        console.print(f"[bold]{finding.place}[/]: [{colour}]{finding.severity}[/]: {words.replace('[', chr(92) + '[')}")
+        console.print(f"[bold]{finding.place}[/]: [{colour}]{finding.severity}[/]: {escape(words)}")
     warnings = len(findings) - errors
     said = f"{errors} mistake{'s' if errors != 1 else ''}, {warnings} warning{'s' if warnings != 1 else ''}"
     console.print(f"{count} file{'s' if count != 1 else ''}: {said if findings else 'all good'}.")
@@ -87,7 +88,7 @@ def list_(as_data: bool) -> None:
     for name, flow in sorted(found.flows.items()):
         words = [word for t in flow.triggers for word in (t.keywords.get("en") or next(iter(t.keywords.values()), ()))]
         starts = words + [f"event {t.event}" for t in flow.triggers if t.event]
-        starts += [f"daily at {t.schedule.at}" for t in flow.triggers if t.schedule]
+        starts += [in_words(t.schedule) for t in flow.triggers if t.schedule]
         starts += [f"compliance {t.compliance}" for t in flow.triggers if t.compliance]
         starts += ["other flows"] if any(t.called for t in flow.triggers) else []
         rows.append(

@@ -47,8 +47,13 @@ def command_settings() -> Settings:
 
 def demo_unless_configured() -> None:
     """Let REGULARS_DEMO be `auto` when neither the environment nor .env says anything about it."""
-    if not os.environ.get("REGULARS_DEMO") and not dotenv_values(ROOT / ".env").get("REGULARS_DEMO"):
+    if not given("REGULARS_DEMO"):
         os.environ["REGULARS_DEMO"] = "auto"
+
+
+def given(name: str) -> bool:
+    """Say whether the environment or .env gives a setting."""
+    return bool(os.environ.get(name) or dotenv_values(ROOT / ".env").get(name))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 import click
+from rich.markup import escape
 
 from bot.catalog import read_folder, read_sources
 from bot.cli.opened import command_settings
@@ -149,15 +150,11 @@ def _answer_lines(ask: Callable[[str], Routing], texts: Iterable[str]) -> None:
 def _explain(text: str, routing: Routing) -> None:
     line = as_line(text, routing)
     where = " ".join(f"{name} [bold]{line[name]}[/]" for name in ("flow", "intent") if line[name])
-    say(f"[cyan]{_plain(text)}[/]  [bold]{line['decision']}[/] {where}")
-    matched = f", by {_plain(routing.matched)!r}" if routing.matched else ""
+    say(f"[cyan]{escape(text)}[/]  [bold]{line['decision']}[/] {where}")
+    matched = f", by {escape(repr(routing.matched))}" if routing.matched else ""
     say(f"  [dim]{line['rule']}, score {line['score']:.2f}{matched}[/]")
     if routing.runner_up is not None:
         other = routing.runner_up
-        say(f"  [dim]next best: {other.what} ({other.score:.2f}), by {_plain(other.matched)!r}[/]")
+        say(f"  [dim]next best: {other.what} ({other.score:.2f}), by {escape(repr(other.matched))}[/]")
     if routing.problem:
-        say(f"  [dim]not allowed: {_plain(routing.problem)}[/]")
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")
+        say(f"  [dim]not allowed: {escape(routing.problem)}[/]")

@@ -11,14 +11,14 @@ from granian import Granian
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from bot import daycode, telemetry
-from bot.app import local_host
-from bot.cli.opened import Desk, demo_unless_configured, desk
+from bot.cli.opened import Desk, demo_unless_configured, desk, given
 from bot.errors import SettingsError
 from bot.phone import display
 from bot.settings import Settings, load_settings
+from bot.web.phone.network import local_address
 
 PORT_PATIENCE = 3.0  # seconds: a server that was just killed gives its port back
 KILL_AFTER = 20  # seconds a worker has to finish what it took
@@ -100,11 +100,11 @@ def _seed(opened: Desk) -> None:
 def _tell(opened: Desk) -> None:
     """Print where to look."""
     settings, shop = opened.settings, opened.catalog.book.programme.shop
-    address = f"http://{local_host(settings.host)}:{settings.port}"
+    address = local_address(settings)
     base = settings.public_url or address
     rows = [("Texts", f"POST {base}/sms"), ("Status", f"POST {base}/sms/status")]
     if settings.demo:
-        signed = "TWILIO_AUTH_TOKEN" if os.environ.get("TWILIO_AUTH_TOKEN") else settings.auth_tokens[0]
+        signed = "TWILIO_AUTH_TOKEN" if given("TWILIO_AUTH_TOKEN") else settings.auth_tokens[0]
         rows = [("Phone", f"{address}/phone"), ("About", address), *rows, ("Signed with", signed)]
     rows += [
         ("Till code", daycode.code_for(settings.secret_key, shop.zone, opened.clock.now()) + "  (today)"),
@@ -112,17 +112,15 @@ def _tell(opened: Desk) -> None:
         ("Database", settings.database_url if settings.sqlite else "PostgreSQL"),
         ("Flows", f"{settings.flows_dir}  ({len(opened.catalog.book.flows)} in force)"),
     ]
-    table = Table.grid(padding=(0, 2))
-    for name, value in rows:
-        table.add_row(f"  [dim]{name}[/]", value)
     console = Console(soft_wrap=True, highlight=False)
     number = display(settings.sender, shop.country) if settings.sender else shop.phone
     console.print(f"\n[bold]{shop.programme}[/] answers {number}{', demo' if settings.demo else ''}. Ctrl-C ends it.\n")
-    console.print(table)
+    for name, value in rows:
+        console.print(f"  [dim]{name:<12}[/]{escape(value)}")
     console.print()
     for finding in opened.catalog.findings:
         if finding.severity == "error":
-            console.print(f"[red]{finding.place}: {finding.message}[/]; the last good revision keeps serving")
+            console.print(f"[red]{finding.place}: {escape(finding.message)}[/]; the last good revision keeps serving")
 
 
 def _run(settings: Settings, workers: int) -> None:
