@@ -138,16 +138,38 @@ class Statuses:
         self.engine = engine
 
     def take(self, reports: Sequence[StatusReported]) -> list[None]:
-        """Log callbacks and move messages forward; a lower state never replaces a higher one."""
+        """Log callbacks and move messages forward; a lower state never replaces a higher one.
+
+        The carrier reports once: a group that fails is tried again report by report, and so is each of them.
+        Raises what the database says of the last one that could not be written.
+        """
+        try:
+            self._take_together(reports)
+        except Exception as trouble:
+            self._take_each(reports, trouble)
+        for report in reports:
+            telemetry.status(report.state)
+        return [None] * len(reports)
+
+    def _take_each(self, reports: Sequence[StatusReported], trouble: Exception) -> None:
+        failed: Exception | None = None
+        for report in reports:
+            telemetry.retaken(type(trouble).__name__)
+            try:
+                self._take_together([report])
+            except Exception as again:
+                telemetry.broke("status not taken", again, sid=report.sid)
+                failed = again
+        if failed is not None:
+            raise failed
+
+    def _take_together(self, reports: Sequence[StatusReported]) -> None:
         with writing(self.engine) as conn:
             moved = messages.move_forward(conn, [report.as_update() for report in reports])
             opted_out = [m for m in moved if m.error_code == OPTED_OUT and m.customer_id is not None]
             for each in opted_out:
                 assert each.customer_id is not None
                 record_carrier_opt_out(conn, each.customer_id, each.message_id, reports[-1].at)
-        for report in reports:
-            telemetry.status(report.state)
-        return [None] * len(reports)
 
 
 def record_carrier_opt_out(conn: Connection, customer_id: int, message_id: int, now: datetime) -> None:

@@ -13,9 +13,11 @@ import pytest
 
 from bot import server, turn
 from bot.app import create_app
+from bot.carrier.port import StatusReported
 from bot.server import Groups, Server
 from bot.signature import sign
 from bot.web.door import Refused
+from storage import messages
 from tests import shop
 from tests.shop import ALICE, BOB, PUBLIC_URL, TOKEN
 
@@ -312,3 +314,21 @@ def test_it_lives_and_ends_with_everything_taken(served: Server, monkeypatch: py
     assert answer[0] == 200
     assert too_late == (503, b"")
     assert inbound(served) == 1
+
+
+def test_one_status_that_cannot_be_written_loses_no_other(served: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The carrier does not report twice: what lies beside a bad report is taken."""
+    move = messages.move_forward
+
+    def refuse_one(conn: Any, updates: Any) -> Any:
+        if any(update["sid"] == "SMbad" for update in updates):
+            raise BrokenPipeError
+        return move(conn, updates)
+
+    monkeypatch.setattr(messages, "move_forward", refuse_one)
+    now = served._shop.clock.now()
+    reports = [StatusReported(sid, "delivered", None, None, {}, now) for sid in ("SM1", "SMbad", "SM2")]
+    with pytest.raises(BrokenPipeError):
+        served._shop.statuses.take(reports)
+    with served._shop.engine.connect() as conn:
+        assert conn.exec_driver_sql("select count(*) from status_log").scalar() == 2

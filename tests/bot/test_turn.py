@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -503,3 +505,23 @@ def run(jobs: list[Any]) -> None:
         thread.join()
     if failures:
         raise failures[0]
+
+
+def test_another_process_that_writes_long_costs_a_503_and_no_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite: while an import holds the file the carrier is told to come again; afterwards all is as always."""
+    monkeypatch.setattr("storage.database.BUSY_SECONDS", 0.05)
+    path = tmp_path / "regulars.db"
+    with open_shop(f"sqlite:///{path}") as shop:
+        shop.joined(ALICE)
+        importer = sqlite3.connect(path, isolation_level=None)
+        importer.execute("BEGIN IMMEDIATE")
+        form = shop.form(ALICE, "BALANCE")
+        assert shop.post(form).status_code == 503
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            shop.services.schedule.fire_timers(shop.clock.now())
+        importer.execute("COMMIT")
+        importer.close()
+        assert shop.post(form).status_code == 200
+        assert shop.one("select count(*) from messages where body = 'BALANCE'") == 1
