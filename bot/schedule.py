@@ -7,38 +7,25 @@ tick at once. A row whose turn cannot be taken is put off, never lost and never 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
 
-from bot import telemetry
+from bot import occasions, telemetry
 from bot.apply import Context, Rows, use_oldest
-from bot.audience import select_customers
 from bot.catalog import Catalog
-from bot.engine.calendar import due_on
-from bot.engine.definition import Flow, Trigger
 from bot.engine.events import Event, FactRecorded, StartDue, TimerFired
+from bot.occasions import Occasion, Reached
 from bot.turn import Turns, load_customers
-from storage import customers, facts, loyalty, starts, switches, timers, vouchers
+from storage import customers, facts, loyalty, starts, timers, vouchers
 from storage.database import reading, writing
 from storage.ids import next_id
 
 BATCH = 200
+PAGES = 25  # of one schedule in one tick, so that none holds up the others
 PUT_OFF = timedelta(minutes=5)
 Claim = Callable[[Connection, datetime, int], Sequence[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Start:
-    """A scheduled flow on one occasion."""
-
-    flow: str
-    trigger: int
-    occasion: str
-    again_after: timedelta | None
 
 
 class Schedule:
@@ -97,60 +84,68 @@ class Schedule:
                 return done
 
     def start_due(self, now: datetime) -> int:
-        """Start scheduled flows for everybody their predicate holds for, once each occasion."""
+        """Start scheduled flows for everybody they reach, once each occasion; a long one goes on at the next tick."""
         book = self.catalog.book
-        local = now.astimezone(ZoneInfo(book.programme.shop.zone))
-        done = 0
-        for flow in book.flows.values():
-            for index, trigger in enumerate(flow.triggers):
-                plan = trigger.schedule
-                if plan is None or f"{local:%H:%M}" < plan.at or not due_on(plan.every, local.date(), None):
-                    continue
-                key, today = f"schedule:{flow.name}:{index}", local.date().isoformat()
-                with reading(self.engine) as conn:
-                    if switches.get(conn, key) == today:
-                        continue
-                done += self._start_all(flow, index, trigger, today, now)
-                with writing(self.engine) as conn:
-                    switches.set(conn, key, today)
+        if not any(trigger.schedule for flow in book.flows.values() for trigger in flow.triggers):
+            return 0
+        zone, done = book.programme.shop.zone, 0
+        for _ in range(PAGES):
+            with writing(self.engine) as conn:
+                if occasions.place_customers(conn, zone, now, BATCH) < BATCH:
+                    break
+        with reading(self.engine) as conn:
+            due = list(occasions.due(conn, book.flows, zone, now))
+        for occasion in due:
+            done += self._start_all(occasion, now)
         return done
 
-    def _start_all(self, flow: Flow, index: int, trigger: Trigger, today: str, now: datetime) -> int:
-        assert trigger.schedule is not None
-        assert trigger.when is not None
-        done = after_id = 0
-        occasion = today if trigger.schedule.again_after else "once"
-        while True:
+    def _start_all(self, occasion: Occasion, now: datetime) -> int:
+        """Start an occasion's flow page by page, as many as one tick may take."""
+        done, after = 0, occasion.after
+        for _ in range(PAGES):
             with reading(self.engine) as conn:
-                ids: list[int] = list(conn.execute(select_customers(trigger.when, now, after_id, BATCH)).scalars())
-            if not ids:
-                return done
-            plan = _Start(flow.name, index, occasion, trigger.schedule.again_after)
-            try:
-                done += self._start_some(plan, ids, now)
-            except Exception as trouble:
-                telemetry.retaken(type(trouble).__name__)
-                done += sum(self._start_alone(plan, customer_id, now) for customer_id in ids)
-            after_id = ids[-1]
+                page = occasions.reached(conn, occasion, now, after, BATCH)
+            if page:
+                after = page[-1].position
+                wanted = [each for each in page if each.wanted]
+                try:
+                    done += self._start_some(occasion, wanted, now)
+                except Exception as trouble:
+                    telemetry.retaken(type(trouble).__name__)
+                    done += sum(self._start_alone(occasion, each, now) for each in wanted)
+            with writing(self.engine) as conn:
+                occasions.note(conn, occasion, after if page else None)
+            if not page:
+                break
+        return done
 
-    def _start_some(self, plan: _Start, ids: Sequence[int], now: datetime) -> int:
+    def _start_some(self, occasion: Occasion, reached: Sequence[Reached], now: datetime) -> int:
         """Start a flow for those of these customers who have not had it yet; the note and the turn are one."""
+        again_after = occasion.schedule.again_after
         with writing(self.engine) as conn:
-            due = set(ids)
-            if plan.again_after is not None:
-                due -= starts.recent(conn, plan.flow, ids, now - plan.again_after)
-            note = {"flow": plan.flow, "occasion": plan.occasion, "at": now}
-            fresh = starts.insert_missing(conn, [{**note, "customer_id": each} for each in sorted(due)])
-            events = [StartDue(plan.flow, plan.trigger, each, now, plan.occasion) for each in fresh]
+            if again_after is not None:
+                ids = [each.customer_id for each in reached]
+                lately = starts.recent(conn, occasion.flow, ids, now - again_after)
+                reached = [each for each in reached if each.customer_id not in lately]
+            rows = [
+                {"flow": occasion.flow, "customer_id": each.customer_id, "occasion": each.occasion, "at": now}
+                for each in reached
+            ]
+            fresh = starts.insert_missing(conn, rows)
+            events = [
+                StartDue(occasion.flow, occasion.index, each.customer_id, now, each.occasion, each.slots)
+                for each in reached
+                if (each.customer_id, each.occasion) in fresh
+            ]
             self.turns.take_in(conn, events, now)
             return len(events)
 
-    def _start_alone(self, plan: _Start, customer_id: int, now: datetime) -> int:
+    def _start_alone(self, occasion: Occasion, reached: Reached, now: datetime) -> int:
         """Start a flow for one customer; one for whom it breaks is left for the next occasion."""
         try:
-            return self._start_some(plan, [customer_id], now)
+            return self._start_some(occasion, [reached], now)
         except Exception as trouble:
-            telemetry.broke("not started", trouble, flow=plan.flow, customer=customer_id)
+            telemetry.broke("not started", trouble, flow=occasion.flow, customer=reached.customer_id)
             return 0
 
     def expire(self, now: datetime) -> int:

@@ -19,7 +19,9 @@ starts = Table(
 )
 
 
-_INSERT = for_both(lambda insert: insert(starts).on_conflict_do_nothing().returning(starts.c.customer_id))
+_INSERT = for_both(
+    lambda insert: insert(starts).on_conflict_do_nothing().returning(starts.c.customer_id, starts.c.occasion)
+)
 
 
 _RECENT = (
@@ -33,12 +35,12 @@ _RECENT = (
 )
 
 
-def insert_missing(connection: Connection, rows: Sequence[Row]) -> list[int]:
-    """Note starts (flow, customer_id, occasion, at); return the customers whose start was not noted before."""
+def insert_missing(connection: Connection, rows: Sequence[Row]) -> set[tuple[int, str]]:
+    """Note starts (flow, customer_id, occasion, at); return the customers and occasions that are new."""
     if not rows:
-        return []
+        return set()
     new = connection.execute(_INSERT[connection.dialect.name], [dict(row) for row in rows])
-    return [row.customer_id for row in new]
+    return {(row.customer_id, row.occasion) for row in new}
 
 
 def recent(connection: Connection, flow: str, customer_ids: Sequence[int], since: datetime) -> set[int]:

@@ -16,6 +16,7 @@ from bot.cli.opened import command_settings
 from bot.cli.shown import as_json, say, table
 from bot.engine import schema as schemas
 from bot.engine.definition import Finding
+from bot.engine.recurrence import in_words
 from bot.transcripts import Coverage, Stage, Transcript, read_transcripts, run_transcript
 
 _INVALID = 3

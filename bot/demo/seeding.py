@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine
 from bot.catalog import Book, Catalog
 from bot.demo.history import Past
 from bot.demo.people import PEOPLE, UNDECIDED, Person
+from bot.occasions import SINCE
 from bot.phone import parse
 from bot.settings import Settings
 from bot.turn import Turns
@@ -71,7 +72,7 @@ def _play(conn: Connection, turns: Turns, book: Book, settings: Settings, now: d
             _do(conn, past, book, heappop(deeds))
     past.until(now)
     vouchers.expire(conn, now)
-    _note_schedules(conn, book, now.astimezone(zone))
+    switches.set(conn, SINCE, now.isoformat())  # today's daily starts are over: the demo begins with a quiet day
 
 
 def _do(conn: Connection, past: Past, book: Book, deed: _Deed) -> None:
@@ -170,11 +171,3 @@ def _told_birthday(person: Person, chance: random.Random) -> str:
         return "SKIP" if person.language == "en" else "SALTAR"
     month, day = person.birthday.split("-")
     return f"{int(month)}/{int(day)}" if person.language == "en" else f"{int(day)}/{int(month)}"
-
-
-def _note_schedules(conn: Connection, book: Book, local: datetime) -> None:
-    """Let the shop's daily starts of today be over, so that the demo begins with a quiet day."""
-    for flow in book.flows.values():
-        for index, trigger in enumerate(flow.triggers):
-            if trigger.schedule is not None and f"{local:%H:%M}" >= trigger.schedule.at:
-                switches.set(conn, f"schedule:{flow.name}:{index}", local.date().isoformat())

@@ -74,6 +74,20 @@ def recurrence_of(schedule: Schedule) -> Recurrence:
             return Recurrence(times)
 
 
+def in_words(schedule: Schedule) -> str:
+    """Say when a schedule comes round: `every week on monday at 10:00`."""
+    if schedule.cron is not None:
+        return f"cron {schedule.cron}"
+    if schedule.before == "birthday" and not schedule.by:
+        days = "on the birthday"
+    elif schedule.before is not None:
+        days = f"{schedule.by.days} days before {schedule.before}"
+    else:
+        days = f"every {schedule.every}" if schedule.every else ""
+        days += f" on {', '.join(schedule.on)}" if schedule.on else ""
+    return f"{days.strip()} at {schedule.at}"
+
+
 def last_occasion(recurrence: Recurrence, zone: str, now: datetime, within: timedelta) -> datetime | None:
     """Return the latest occasion up to `now` that is less than `within` ago, None when there was none."""
     place = zone_named(zone)

@@ -21,6 +21,7 @@ from bot.clock import FixedClock
 from bot.delivery import Delivery
 from bot.engine.decision import Decision
 from bot.engine.events import Media, MessageReceived
+from bot.engine.recurrence import next_occasion, recurrence_of
 from bot.schedule import Schedule
 from bot.settings import Settings
 from bot.transcripts.casting import FRIEND, PHONE, cast
@@ -199,14 +200,10 @@ class Play:
         with reading(self.engine) as conn:
             due = [timers.next_due(conn), facts.next_due(conn), outbox.next_due(conn)]
         moments = [moment for moment in due if moment is not None and moment > self.now]
-        local = self.now.astimezone(self.zone)
-        for flow in self.book.flows.values():
-            for trigger in flow.triggers:
-                if trigger.schedule is not None:
-                    hour, minute = map(int, trigger.schedule.at.split(":"))
-                    start = local.replace(hour=hour, minute=minute, second=0, microsecond=0)
-                    moments.append((start if start > local else start + timedelta(days=1)).astimezone(UTC))
-        return min([end, *moments])
+        plans = [t.schedule for flow in self.book.flows.values() for t in flow.triggers if t.schedule is not None]
+        zone = self.book.programme.shop.zone
+        starts = [next_occasion(recurrence_of(plan), zone, self.now) for plan in plans]
+        return min([end, *moments, *(start for start in starts if start is not None)])
 
     def facts(self) -> dict[str, Any]:
         """Return everything a transcript may expect, as it is now."""

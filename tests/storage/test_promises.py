@@ -200,7 +200,7 @@ def test_it_takes_each_fact_start_and_wait_once(engine: Engine) -> None:
         left = (facts.take_due(connection, NOW, 10), handoffs.waiting(connection))
         recent = starts.recent(connection, "winback", [alice, bob], NOW - timedelta(days=1))
         stale = starts.recent(connection, "winback", [alice, bob], NOW)
-    assert (first, second, left) == ([alice], [bob], ([], []))
+    assert (first, second, left) == ({(alice, "2026-11-22")}, {(bob, "2026-11-22")}, ([], []))
     assert [(row["key"], row["data"], row["handled_at"]) for row in taken] == [("pos 1", {"amount_minor": 450}, NOW)]
     assert [row["customer_id"] for row in waiting] == [alice]
     assert (recent, stale) == ({alice, bob}, set())

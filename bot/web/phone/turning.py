@@ -7,12 +7,11 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from bot.engine.calendar import due_on, next_local
 from bot.engine.definition import Flow
+from bot.engine.recurrence import next_occasion, recurrence_of
 from bot.errors import RegularsError
 from bot.services import Services
 from storage import customers, handsets, switches
@@ -66,17 +65,12 @@ def next_due(conn: Connection, after: datetime) -> Due | None:
 
 def next_daily(flows: list[Flow], zone: str, after: datetime) -> Due | None:
     """Return the first moment after `after` at which a flow starts by its schedule, for whomever it is due."""
-    place = ZoneInfo(zone)
     moments = []
     for flow in flows:
-        for trigger in flow.triggers:
-            plan, moment = trigger.schedule, after
-            for _ in range(32 if plan else 0):
-                assert plan is not None
-                moment = next_local(moment + timedelta(microseconds=1), plan.at, zone)
-                if due_on(plan.every, moment.astimezone(place).date(), None):
-                    moments.append(Due(moment, "daily", flow=flow.name))
-                    break
+        for plan in (trigger.schedule for trigger in flow.triggers if trigger.schedule is not None):
+            moment = next_occasion(recurrence_of(plan), zone, after)
+            if moment is not None:
+                moments.append(Due(moment, "daily", flow=flow.name))
     return min(moments, key=lambda due: due.at, default=None)
 
 
