@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "bot.signature",
     ),
     ("bot.telemetry", "bot.broker"),
-    ("bot.gate", "bot.audience", "bot.apply", "bot.catalog", "bot.turn", "bot.delivery", "bot.schedule"),
+    ("bot.gate", "bot.audience", "bot.apply", "bot.catalog", "bot.loading", "bot.turn", "bot.delivery", "bot.schedule"),
     ("bot.services", "bot.security", "bot.web", "bot.console", "bot.workers", "bot.transcripts", "bot.demo"),
     ("bot.app",),
     ("bot.server", "wsgi"),
