@@ -16,8 +16,9 @@ from bot import occasions, telemetry
 from bot.apply import Context, Rows, use_oldest
 from bot.catalog import Catalog
 from bot.engine.events import Event, FactRecorded, StartDue, TimerFired
+from bot.loading import load_customers
 from bot.occasions import Occasion, Reached
-from bot.turn import Turns, load_customers
+from bot.turn import Turns
 from storage import customers, facts, loyalty, starts, timers, vouchers
 from storage.database import reading, writing
 from storage.ids import next_id

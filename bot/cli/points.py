@@ -12,7 +12,7 @@ from bot.cli.opened import Desk, desk, number
 from bot.cli.shown import as_json, picked, say, table, when
 from bot.engine.effects import AddEntry
 from bot.errors import Conflict
-from bot.turn import load_customers
+from bot.loading import load_customers
 from storage import customers, loyalty
 from storage.database import reading, writing
 from storage.errors import NotEnoughPoints

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 from bot.apply import Context, Rows, apply_all
 from bot.engine.effects import AddEntry
 from bot.errors import Conflict
-from bot.turn import load_customers
+from bot.loading import load_customers
 from storage import customers, loyalty
 from storage.errors import StorageError
 from storage.ids import next_id

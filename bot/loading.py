@@ -1,0 +1,103 @@
+"""Rows into the customers the engine knows: everything a turn may ask about somebody, read at once for many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from bot.engine.conversation import Conversation, Customer, Lot, Voucher
+from storage import conversations, loyalty, vouchers
+
+
+def load_customers(
+    conn: Connection, records: Mapping[int, Mapping[str, Any]], language: str, now: datetime
+) -> dict[int, Customer]:
+    """Return the customers of some rows with everything the engine may know of them."""
+    ids = list(records)
+    lots = loyalty.lots_of(conn, ids)
+    held = vouchers.of(conn, ids)
+    places = conversations.open_of(conn, ids)
+    return {
+        customer_id: _customer(
+            row, lots.get(customer_id, ()), held.get(customer_id, ()), places.get(customer_id, ()), language, now
+        )
+        for customer_id, row in records.items()
+    }
+
+
+def _customer(
+    row: Mapping[str, Any],
+    lots: Sequence[tuple[int, int, datetime | None]],
+    held: Sequence[Mapping[str, Any]],
+    places: Sequence[Mapping[str, Any]],
+    language: str,
+    now: datetime,
+) -> Customer:
+    redeemed: dict[str, int] = {}
+    for voucher in held:
+        if voucher["reward"] and voucher["cost"] and voucher["status"] != "revoked":
+            redeemed[voucher["reward"]] = redeemed.get(voucher["reward"], 0) + 1
+    return Customer(
+        id=row["id"],
+        phone=row["phone"],
+        language=row["language"] or language,
+        language_chosen=row["language_chosen"],
+        name=row["name"],
+        consent=row["consent"],
+        points=row["points"],
+        qualifying=row["qualifying"],
+        tier=row["tier"],
+        tags=frozenset(row["tags"] or ()),
+        attributes=row["attributes"] or {},
+        birthday=row["birthday"],
+        email=row["email"],
+        frequency=row["frequency"],
+        purchases=row["purchases"],
+        spent_minor=row["spent_minor"],
+        last_purchase_at=row["last_purchase_at"],
+        joined_at=row["joined_at"],
+        referral_code=row["referral_code"],
+        zone=row["zone"],
+        held_until=row["held_until"],
+        marketing_paused=row["marketing_paused"],
+        lots=tuple(Lot(*lot) for lot in lots),
+        vouchers=tuple(
+            Voucher(
+                id=voucher["id"],
+                code=voucher["code"],
+                name=voucher["name"],
+                reward=voucher["reward"],
+                cost=voucher["cost"],
+                status=voucher["status"],
+                issued_at=voucher["issued_at"],
+                ends_at=voucher["ends_at"],
+                entry_key=voucher["entry_key"],
+            )
+            for voucher in held
+            if voucher["status"] == "issued" and voucher["ends_at"] > now
+        ),
+        conversations=tuple(_conversation(place) for place in places),
+        marks=row["marks"] or {},
+        redeemed=redeemed,
+    )
+
+
+def _conversation(row: Mapping[str, Any]) -> Conversation:
+    return Conversation(
+        id=row["id"],
+        customer_id=row["customer_id"],
+        flow=row["flow"],
+        revision_id=row["revision_id"],
+        state=row["state"],
+        opened_at=row["opened_at"],
+        slots=row["slots"] or {},
+        turn_no=row["turn_no"],
+        misses=row["misses"],
+        parent_id=row["parent_id"],
+        relation=row["relation"],
+        outcome=row["outcome"],
+        ended_at=row["ended_at"],
+    )
