@@ -28,6 +28,9 @@ _retaken = Counter("regulars_turns_retaken_total", "Turns taken again after a co
 _crashed = Counter("regulars_turns_crashed_total", "Turns that broke inside a flow", registry=registry)
 _sent = Counter("regulars_sends_total", "Outbox messages by result", ["result"], registry=registry)
 _statuses = Counter("regulars_statuses_total", "Status callbacks by state", ["state"], registry=registry)
+_alarms = Counter("regulars_alarms_total", "What somebody has to look at", ["what"], registry=registry)
+_marked = Counter("regulars_numbers_marked_total", "Numbers found to take no texts", ["code"], registry=registry)
+_settled = Counter("regulars_settled_total", "Unknown outcomes settled", ["how"], registry=registry)
 _flows = Gauge("regulars_flows", "Flows in force", registry=registry)
 _flow_errors = Gauge("regulars_flow_errors", "Mistakes in the flow files now on disk", registry=registry)
 _FRAMES = 8  #: of the stack, the innermost first
@@ -132,9 +135,26 @@ def sent(result: str, **context: object) -> None:
         log.warning("message not sent", action="send", result=result, **context)
 
 
-def status(state: str) -> None:
-    """Count one status callback."""
-    _statuses.labels(state).inc()
+def status(state: str, count: int = 1) -> None:
+    """Count status callbacks."""
+    _statuses.labels(state).inc(count)
+
+
+def alarm(what: str, **context: object) -> None:
+    """Say that somebody has to look: the carrier filters us, a setting is wrong, sending has stopped."""
+    _alarms.labels(what).inc()
+    log.error(what, action="alarm", **context)
+
+
+def number_marked(code: str) -> None:
+    """Count a customer whose number takes no texts."""
+    _marked.labels(code).inc()
+
+
+def settled(how: str, **context: object) -> None:
+    """Count an unknown outcome that is known now: `sent`, `sent_again` or `dead`."""
+    _settled.labels(how).inc()
+    log.info("outcome settled", action="settle", how=how, **context)
 
 
 def fired(kind: str, count: int) -> None:

@@ -7,6 +7,7 @@ lock makes the workers take turns, for a few milliseconds each.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import Column, Connection, Date, Float, Integer, Table, bindparam, select, update
 
@@ -35,11 +36,22 @@ _CHARGE = (
         used=bindparam("new_used"),
     )
 )
-_PAUSE = (
-    update(budgets)
-    .where(budgets.c.sender == bindparam("the_sender"))
-    .values(paused_until=bindparam("until", type_=Moment))
+_until = bindparam("until", type_=Moment)
+_PAUSE = for_both(
+    lambda insert: (
+        insert(budgets)
+        .values(
+            sender=bindparam("the_sender"),
+            tokens=0,
+            refilled_at=bindparam("now", type_=Moment),
+            day=bindparam("today", type_=Date),
+            used=0,
+            paused_until=_until,
+        )
+        .on_conflict_do_update(index_elements=["sender"], set_={"paused_until": _until})
+    )
 )
+_PAUSED = select(budgets.c.paused_until).where(budgets.c.sender == bindparam("sender"))
 
 
 def lock(connection: Connection, senders: Sequence[str], new: Row) -> dict[str, Row]:
@@ -59,6 +71,13 @@ def charge(connection: Connection, rows: Sequence[Row]) -> None:
     write_many(connection, _CHARGE, parameters)
 
 
-def pause(connection: Connection, sender: str, until: object) -> None:
-    """Let nobody claim for this sender before `until`."""
-    connection.execute(_PAUSE, {"the_sender": sender, "until": until})
+def pause(connection: Connection, sender: str, until: datetime, now: datetime) -> None:
+    """Let nobody claim for this sender (`*`: for any) before `until`."""
+    values = {"the_sender": sender, "until": until, "now": now, "today": now.date()}
+    connection.execute(_PAUSE[connection.dialect.name], values)
+
+
+def paused(connection: Connection, sender: str, now: datetime) -> bool:
+    """Say whether nobody may claim for this sender yet."""
+    until = connection.execute(_PAUSED, {"sender": sender}).scalar()
+    return until is not None and until > now

@@ -417,6 +417,42 @@ def _fold(message: dict[str, Any], update_: Row) -> bool:
     return message != old or message["state"] == "sending"
 
 
+#: Handset off, blocked, unknown, landline: https://www.twilio.com/docs/api/errors/30003 to 30006.
+UNREACHABLE = ("30003", "30004", "30005", "30006")
+_LATEST_ENDS = (
+    select(messages.c.state, messages.c.error_code)
+    .where(
+        messages.c.customer_id == bindparam("customer_id"),
+        messages.c.direction == "out",
+        messages.c.state.in_(("delivered", "undelivered", "failed")),
+    )
+    .order_by(messages.c.id.desc())
+    .limit(bindparam("count"))
+)
+
+
+def failures_in_a_row(connection: Connection, customer_id: int, most: int) -> int:
+    """Return how many of a customer's latest messages could not reach the handset, looking at `most` at most."""
+    count = 0
+    for row in connection.execute(_LATEST_ENDS, {"customer_id": customer_id, "count": most}):
+        if row.error_code not in UNREACHABLE:
+            break
+        count += 1
+    return count
+
+
+_OWNERS = select(messages.c.id, messages.c.customer_id).where(among(messages.c.id, "ids"))
+
+
+def whose(connection: Connection, updates: Sequence[Row]) -> list[tuple[str, int, int | None]]:
+    """Return error code, message and customer of each update that has a code and whose message is known."""
+    failed_ = [update_ for update_ in updates if update_.get("error_code")]
+    ids = _known_ids(connection, failed_)
+    owners = {row.id: row.customer_id for row in connection.execute(_OWNERS, {"ids": [i for i in ids if i]})}
+    pairs = zip(failed_, ids, strict=True)
+    return [(str(update_["error_code"]), i, owners[i]) for update_, i in pairs if i is not None and i in owners]
+
+
 def log_status(connection: Connection, rows: Sequence[Row]) -> None:
     """Append reports to `status_log` without moving anything."""
     insert_rows(connection, status_log, rows)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, literal_column, null, or_, select, update
+from sqlalchemy import Connection, Integer, bindparam, func, literal_column, null, or_, select, update
 
 from storage.database import Moment, Row, all_rows, among, write_many
 from storage.messages import (
@@ -70,26 +70,42 @@ _SENT = (
         claimed_until=null(),
     )
 )
+# An outcome counts only for the attempt it came from: whoever was late finds another's attempt in the row.
+_SAME_ATTEMPT = _c.attempts == func.coalesce(bindparam("attempt", type_=Integer), _c.attempts)
 _PUT_BACK = (
     update(messages)
-    .where(_c.id == bindparam("the_id"), _OURS)
+    .where(_c.id == bindparam("the_id"), _OURS, _SAME_ATTEMPT)
     .values(
         state="queued",
         send_after=bindparam("later", type_=Moment),
         attempts=_c.attempts - bindparam("uncounted"),
-        lane=func.coalesce(_c.lane, bindparam("new_lane")),
         claimed_until=None,
     )
 )
 _FINISH = (
     update(messages)
-    .where(_c.id == bindparam("the_id"), _c.state.in_(("queued", "sending", "unknown")))
+    .where(_c.id == bindparam("the_id"), or_(_c.state == QUEUED, _OURS), _SAME_ATTEMPT)
     .values(
         state=bindparam("new_state"),
         reason=bindparam("why"),
         error_code=func.coalesce(_c.error_code, bindparam("code")),
         claimed_until=bindparam("look_at", type_=Moment),
     )
+)
+_SEND_AGAIN = (
+    update(messages)
+    .where(_c.id == bindparam("the_id"), _c.state == UNKNOWN, _c.sid.is_(None))
+    .values(
+        state="queued",
+        send_after=bindparam("later", type_=Moment),
+        lane=func.coalesce(_c.lane, bindparam("new_lane")),
+        claimed_until=None,
+    )
+)
+_LOOK_AGAIN = (
+    update(messages)
+    .where(_c.id == bindparam("the_id"), _c.state == UNKNOWN)
+    .values(claimed_until=bindparam("look_at", type_=Moment))
 )
 _OVERDUE = (
     select(_c.id)
@@ -205,19 +221,13 @@ def sent(connection: Connection, rows: Sequence[Row]) -> list[Moved]:
 
 
 def put_back(
-    connection: Connection, identifier: int, send_after: datetime, *, row: Row | None = None, counted: bool = True
+    connection: Connection, identifier: int, send_after: datetime, *, counted: bool = True, attempt: int | None = None
 ) -> bool:
     """Queue a claimed message again for later; False when it is not in hand any more.
 
-    An attempt that never reached the carrier is not `counted`. A reply that was handed over has no lane yet:
-    its `row` says which.
+    `attempt` says which attempt this is the end of. One that never reached the carrier is not `counted`.
     """
-    values = {
-        "the_id": identifier,
-        "later": send_after,
-        "uncounted": 0 if counted else 1,
-        "new_lane": lane_of(row) if row is not None else None,
-    }
+    values = {"the_id": identifier, "later": send_after, "uncounted": 0 if counted else 1, "attempt": attempt}
     return connection.execute(_PUT_BACK, values).rowcount == 1
 
 
@@ -228,14 +238,17 @@ def finish(
     reason: str | None = None,
     error_code: str | int | None = None,
     look_at: datetime | None = None,
+    *,
+    attempt: int | None = None,
 ) -> bool:
     """End a message that was not sent as `failed`, `suppressed`, `unknown` or `dead`.
 
     False when it is neither queued nor in hand. The first error code stays. An unknown outcome is looked up
-    at `look_at`.
+    at `look_at`. `attempt` says which attempt this is the end of.
     """
     code = None if error_code is None else str(error_code)
-    values = {"the_id": identifier, "new_state": state, "why": reason, "code": code, "look_at": look_at}
+    values: dict[str, Any] = {"the_id": identifier, "new_state": state, "why": reason, "code": code, "look_at": look_at}
+    values["attempt"] = attempt
     return connection.execute(_FINISH, values).rowcount == 1
 
 
@@ -249,6 +262,17 @@ def take_unknown(connection: Connection, now: datetime, limit: int, lease: timed
     """Return messages whose unknown outcome is to be looked up now; others leave them alone until `now + lease`."""
     found = all_rows(connection.execute(_LOOK_UP, {"now": now, "count": limit, "until": now + lease}))
     return sorted(found, key=lambda row: int(row["id"]))
+
+
+def send_again(connection: Connection, row: Row, at: datetime) -> bool:
+    """Queue a message the carrier never took; False when anything was heard of it meanwhile."""
+    values = {"the_id": row["id"], "later": at, "new_lane": lane_of(row)}
+    return connection.execute(_SEND_AGAIN, values).rowcount == 1
+
+
+def look_again(connection: Connection, identifier: int, at: datetime) -> None:
+    """Look an unknown outcome up once more at `at`, unless something is heard of it before."""
+    connection.execute(_LOOK_AGAIN, {"the_id": identifier, "look_at": at})
 
 
 def in_flight(connection: Connection, customer_ids: Iterable[int]) -> set[tuple[str, str]]:

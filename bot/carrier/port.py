@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class Outgoing:
     body: str
     status_callback: str
     valid_for: timedelta | None = None  #: after this the carrier should not try any more
+    media: tuple[str, ...] = ()  #: addresses of pictures, for an MMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,33 @@ class StatusReported:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message as the carrier's own books have it."""
+
+    sid: str
+    to: str
+    sender: str
+    body: str
+    state: str
+    error_code: str | None
+    at: datetime
+    inbound: bool = False
+
+
 class Carrier(Protocol):
     """Sends texts. Raises CarrierError (refused; `permanent` says whether for good), CarrierUnreachable
     (certainly not sent) or OutcomeUnknown (perhaps sent: never repeat blindly)."""
 
     def send(self, message: Outgoing) -> Accepted: ...
+
+
+@runtime_checkable
+class Traceable(Protocol):
+    """A carrier that can be asked what it took. Raises CarrierError when it cannot tell now."""
+
+    def find(self, to: str, since: datetime) -> Sequence[Found]:
+        """Return what was sent to a number since then."""
+
+    def listed(self, since: datetime) -> Iterator[Found]:
+        """Give every message in both directions since then."""

@@ -192,7 +192,7 @@ def _message(row: Row) -> dict[str, Any]:
     }
 
 
-def _arrived(row: Mapping[str, Any]) -> bool:
+def _arrived(row: Row) -> bool:
     """Say whether the carrier has a message: a worker that still sends it holds it until `claimed_until`."""
     handed_over = row["claimed_until"] is None or row["send_after"] is None
     return row["state"] in _ARRIVED or (row["state"] == "sending" and handed_over)

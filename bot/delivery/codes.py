@@ -1,0 +1,57 @@
+"""What each of the carrier's error codes means for the customer, the sender and the message.
+
+Source of every code: https://www.twilio.com/docs/api/errors/CODE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+Consequence = Literal[
+    "opted_out",  #: an opt-out record; whatever is pending for the customer is dropped
+    "bad_number",  #: the number takes no texts: it gets none any more
+    "unreachable",  #: counted; after MOST_UNREACHABLE in a row the number counts as bad
+    "filtered",  #: a carrier takes us for spam: alarm
+    "stop",  #: the account cannot send: everything waits until somebody resumes it
+    "stop_sender",  #: this sender cannot send: its messages wait until somebody resumes it
+    "configuration",  #: somebody has to change a setting at the carrier: alarm
+    "our_bug",  #: we should have known better: alarm
+    "slow_down",  #: not taken; all workers wait a little
+]
+MOST_UNREACHABLE = 3
+
+CONSEQUENCES: Mapping[str, Consequence] = {
+    "20003": "stop",  # authentication failed
+    "20005": "stop",  # account not active
+    "20429": "slow_down",  # too many requests at once; "never processed, always safe to retry"
+    "21211": "bad_number",  # not a valid number
+    "21408": "configuration",  # country not enabled
+    "21606": "configuration",  # the sender cannot send to this number
+    "21608": "configuration",  # trial account, number not verified
+    "21610": "opted_out",
+    "21611": "slow_down",  # the sender's queue is full
+    "21612": "configuration",  # no route for this pair of numbers
+    "21614": "bad_number",  # not a mobile number
+    "21617": "our_bug",  # longer than 1,600 characters
+    "21635": "bad_number",  # a landline
+    "30002": "stop",  # account suspended
+    "30003": "unreachable",  # handset off or out of reach
+    "30004": "unreachable",  # blocked by the recipient or their carrier
+    "30005": "unreachable",  # unknown or inactive number
+    "30006": "unreachable",  # landline or unreachable carrier
+    "30007": "filtered",
+    "30024": "stop_sender",  # sender not provisioned
+    "30032": "stop_sender",  # toll-free number not verified
+    "30034": "stop_sender",  # number not registered for 10DLC
+    "30450": "configuration",  # blocked as SMS pumping
+    "30640": "bad_number",  # a known litigator
+}
+
+#: A refusal with one of these says nothing against the message: it waits with the others.
+WAITS = frozenset({"stop", "stop_sender", "slow_down"})
+
+
+def consequence_of(code: str | int | None) -> Consequence | None:
+    """Return what a code means beyond the failure of its message, None when nothing."""
+    return CONSEQUENCES.get(str(code)) if code else None

@@ -1,0 +1,101 @@
+"""The drain: claims, sends and records side by side until nothing is due."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from bot import telemetry
+from bot.carrier.port import Carrier, Outgoing
+from bot.catalog import Catalog
+from bot.delivery.claiming import Claims
+from bot.delivery.crew import Crew, Outcome
+from bot.delivery.rates import Rate
+from bot.delivery.recording import record
+from bot.delivery.settling import settle
+from bot.errors import CarrierError, CarrierUnreachable, OutcomeUnknown
+from storage.database import Row
+
+CONCURRENCY = 16
+FRESH_SECONDS = 5.0  # what waited longer for its turn is judged anew: its customer may have left meanwhile
+_LONGEST_WORK = 30.0  # seconds
+
+
+class Delivery:
+    """Drains the outbox through one carrier. Memory is bounded by `concurrency`, however much is queued."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        catalog: Catalog,
+        carrier: Carrier,
+        callback_base: str,
+        *,
+        rate: Rate | None = None,
+        concurrency: int = CONCURRENCY,
+    ) -> None:
+        self.engine = engine
+        self.catalog = catalog
+        self.carrier = carrier
+        self.callback_base = callback_base
+        self.concurrency = concurrency
+        self.claims = Claims(engine, catalog, rate)
+
+    def work(self, clock: Callable[[], datetime]) -> int:
+        """Drain again and again until nothing is due; return how many messages were claimed."""
+        started, total = time.monotonic(), 0
+        while (done := self.drain(clock())) and time.monotonic() - started < _LONGEST_WORK:
+            total += done
+        return total + done
+
+    def drain(self, now: datetime, most: int = 1_000) -> int:
+        """Settle what is overdue and send what may go out now, at most `most` texts; return how many were claimed."""
+        settle(self.engine, self.carrier, now)
+        done, more = 0, True
+        outcomes: list[Outcome] = []
+        with Crew(lambda row, taken: self._attempt(row, taken, now), self.concurrency) as crew:
+            while True:
+                # A full round is claimed while the last one is still going out, so nobody waits for the database.
+                if more and crew.in_flight <= self.concurrency:
+                    claim = self.claims.take(now, min(2 * self.concurrency, most - done))
+                    done += claim.count
+                    more = claim.count > 0 and done < most
+                    if claim.cleared:
+                        crew.give(claim.cleared)
+                if crew.in_flight:
+                    outcomes += crew.gather()
+                    if len(outcomes) < self.concurrency and crew.in_flight:
+                        continue
+                record(self.engine, outcomes, now)
+                outcomes = []
+                if not more and not crew.in_flight:
+                    return done
+
+    def _attempt(self, row: Row, taken: float, now: datetime) -> Outcome:
+        """Send one message, unless it waited so long that the gate has to be asked anew."""
+        if time.monotonic() - taken > FRESH_SECONDS:
+            return Outcome(row, "late")
+        outgoing = Outgoing(
+            message_id=row["id"],
+            to=row["recipient"],
+            sender=row["sender"],
+            body=row["body"],
+            status_callback=f"{self.callback_base}/sms/status?message={row['id']}",
+            valid_for=row["deadline"] - now if row["deadline"] else None,
+            media=tuple(part["url"] if isinstance(part, dict) else str(part) for part in row["media"] or ()),
+        )
+        try:
+            accepted = self.carrier.send(outgoing)
+        except OutcomeUnknown as trouble:
+            return Outcome(row, "unknown", code=trouble.code, reason=str(trouble))
+        except CarrierUnreachable as trouble:
+            return Outcome(row, "unreachable", code=trouble.code, reason=str(trouble))
+        except CarrierError as trouble:
+            return Outcome(row, "refused" if trouble.permanent else "put_back", code=trouble.code, reason=str(trouble))
+        except Exception as trouble:  # our own mistake, at an unknown moment: perhaps it went out
+            telemetry.broke("sending broke", trouble, message=row["id"])
+            return Outcome(row, "unknown", reason=type(trouble).__name__)
+        return Outcome(row, "sent", sid=accepted.sid)

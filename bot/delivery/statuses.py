@@ -1,0 +1,37 @@
+"""Status callbacks: applied in groups, forward only; what their error codes mean is done with them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sqlalchemy import Engine
+
+from bot import telemetry
+from bot.carrier.port import StatusReported
+from bot.delivery.recording import Told, lock_for, take_consequences
+from storage import messages
+from storage.database import writing
+
+
+class Statuses:
+    """Takes status callbacks in groups."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def take(self, reports: Sequence[StatusReported]) -> list[None]:
+        """Log callbacks and move messages forward; a lower state never replaces a higher one."""
+        with writing(self.engine) as conn:
+            if any(report.error_code for report in reports):
+                lock_for(conn, _told_of(messages.whose(conn, [report.as_update() for report in reports])))
+            moved = messages.move_forward(conn, [report.as_update() for report in reports])
+            told = [Told(m.error_code, m.message_id, m.customer_id) for m in moved if m.error_code]
+            take_consequences(conn, told, reports[-1].at)
+        for state, count in Counter(report.state for report in reports).items():
+            telemetry.status(state, count)
+        return [None] * len(reports)
+
+
+def _told_of(owners: Sequence[tuple[str, int, int | None]]) -> list[Told]:
+    return [Told(code, message_id, customer_id) for code, message_id, customer_id in owners]
