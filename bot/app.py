@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot import telemetry
+from bot.broker import open_broker
 from bot.carrier.port import Carrier
 from bot.carrier.simulated import SimulatedCarrier
 from bot.carrier.twilio import TwilioCarrier
@@ -71,7 +72,8 @@ def build_services(settings: Settings) -> Services:
         engine.dispose()
         raise
     carrier: Carrier = TwilioCarrier(settings) if settings.live else SimulatedCarrier(settings.auth_tokens[0])
-    turns = Turns(engine, catalog, settings)
+    broker = open_broker(settings.broker_url)
+    turns = Turns(engine, catalog, settings, broker)
     base = settings.public_url or f"http://{local_host(settings.host)}:{settings.port}"
     return Services(
         settings=settings,
@@ -84,6 +86,7 @@ def build_services(settings: Settings) -> Services:
         carrier=carrier,
         delivery=Delivery(engine, catalog, carrier, base),
         schedule=Schedule(engine, catalog, turns),
+        broker=broker,
     )
 
 

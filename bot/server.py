@@ -139,6 +139,7 @@ class Server:
         await self._texts.close()
         await self._statuses.close()
         self._writer.shutdown()
+        self._shop.broker.close()
         await send({"type": "lifespan.shutdown.complete"})
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from flask import current_app
 from sqlalchemy import Engine
 
+from bot.broker import Broker, NoBroker
 from bot.carrier.port import Carrier
 from bot.catalog import Catalog
 from bot.clock import SystemClock
@@ -32,6 +33,7 @@ class Services:
     carrier: Carrier
     delivery: Delivery
     schedule: Schedule
+    broker: Broker = field(default_factory=NoBroker)
 
 
 def services() -> Services:

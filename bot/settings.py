@@ -20,6 +20,8 @@ from storage.database import normal_url
 
 ROOT = Path(__file__).resolve().parent.parent
 Keywords = Literal["regulars", "twilio"]
+Role = Literal["all", "web", "worker", "scheduler"]
+ROLES: tuple[Role, ...] = ("all", "web", "worker", "scheduler")
 _REQUIRED = ("SECRET_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM", "PUBLIC_URL")
 
 
@@ -29,6 +31,7 @@ class Settings:
 
     database_url: str
     broker_url: str = ""
+    role: Role = "all"  #: what this process does; `all` is the embedded default
     public_url: str = ""  #: empty: whatever address the request came to (demo only)
     trust_proxy: bool = False  #: believe X-Forwarded-Proto and -Host of the proxy in front
     host: str = "127.0.0.1"
@@ -96,6 +99,9 @@ def load_settings(environ: dict[str, str] | None = None, env_file: Path | None =
         normal_url(database_url)
     except (ValueError, ArgumentError):  # its words may quote the password
         problems.append("DATABASE_URL must look like sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+    role = next((each for each in ROLES if each == (get("REGULARS_ROLE") or "all")), None)
+    if role is None:
+        problems.append(f"REGULARS_ROLE must be one of {', '.join(ROLES)}")
     if problems:
         raise SettingsError("Cannot start: " + "; ".join(problems) + ". See .env.example.")
 
@@ -103,6 +109,7 @@ def load_settings(environ: dict[str, str] | None = None, env_file: Path | None =
     return Settings(
         database_url=database_url,
         broker_url=get("BROKER_URL"),
+        role=role or "all",
         public_url=public_url,
         trust_proxy=get("TRUST_PROXY", "0") == "1",
         host=get("HOST") or "127.0.0.1",

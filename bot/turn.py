@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine
 
 from bot import daycode, telemetry
 from bot.apply import Context, Row, Rows, apply_all, apply_conversations
+from bot.broker import Broker, Kind, NoBroker
 from bot.catalog import Book, Catalog
 from bot.engine.conversation import Customer
 from bot.engine.decide import decide, expectation
@@ -31,7 +32,7 @@ from bot.loading import load_customers
 from bot.phone import person
 from bot.settings import Settings
 from storage import customers, loyalty, messages
-from storage.database import writing
+from storage.database import after_commit, writing
 from storage.ids import next_id
 
 Result = Literal["answered", "repeated", "crashed", "not_a_person", "handled", "not_taken"]
@@ -78,10 +79,11 @@ class _Loaded:
 class Turns:
     """Takes events, one transaction for each group of them."""
 
-    def __init__(self, engine: Engine, catalog: Catalog, settings: Settings) -> None:
+    def __init__(self, engine: Engine, catalog: Catalog, settings: Settings, broker: Broker | None = None) -> None:
         self.engine = engine
         self.catalog = catalog
         self.settings = settings
+        self.broker = broker or NoBroker()
 
     def take(self, events: Sequence[Event], now: datetime) -> list[Answer]:
         """Handle events and return their answers in the same order.
@@ -224,7 +226,22 @@ class Turns:
             decision = self._decide(book, customer, event, stock, now, code)
             answers.append(self._write(conn, rows, book, loaded, customer, event, decision, now))
         rows.flush(conn, now)
+        self._wake_others(conn, rows, now)
         return answers
+
+    def _wake_others(self, conn: Connection, rows: Rows, now: datetime) -> None:
+        """Say, once it is committed, for which customers there is something to send or to hand on at once."""
+        sending = {row["customer_id"] for row in rows.messages if row["state"] == "queued" and row["send_after"] <= now}
+        starting = {row["customer_id"] for row in rows.facts if row["due_at"] <= now}
+        wanted: list[tuple[Kind, int]] = [("outbox", each) for each in sorted(sending)]
+        wanted += [("facts", each) for each in sorted(starting)]
+
+        def wake() -> None:
+            for kind, customer_id in wanted:
+                self.broker.wake(kind, str(customer_id))
+
+        if wanted:
+            after_commit(conn, wake)
 
     def _load(self, conn: Connection, events: Sequence[Event], book: Book, now: datetime) -> _Loaded:
         texts = [event for event in events if isinstance(event, MessageReceived)]

@@ -390,20 +390,36 @@ def _queue_of(engine: Engine) -> threading.Lock:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Give a connection in a transaction that may write; commit at the end, roll back on an error."""
+    calls: Sequence[Callable[[], object]] = ()
     if engine.dialect.name != "sqlite":
-        with engine.begin() as connection:
-            yield connection
-        return
-    queue = _queue_of(engine)
-    if not queue.acquire(timeout=6 * BUSY_SECONDS):
-        raise TimeoutError("the embedded database was busy for too long")
-    try:
         with engine.connect() as connection:
-            connection = connection.execution_options(writes=True)
+            connection.info.pop(_AFTER, None)  # of a transaction that was rolled back
             with connection.begin():
                 yield connection
-    finally:
-        queue.release()
+            calls = connection.info.pop(_AFTER, ())
+    else:
+        queue = _queue_of(engine)
+        if not queue.acquire(timeout=6 * BUSY_SECONDS):
+            raise TimeoutError("the embedded database was busy for too long")
+        try:
+            with engine.connect() as connection:
+                connection = connection.execution_options(writes=True)
+                connection.info.pop(_AFTER, None)
+                with connection.begin():
+                    yield connection
+                calls = connection.info.pop(_AFTER, ())
+        finally:
+            queue.release()
+    for call in calls:
+        call()
+
+
+_AFTER = "after commit"
+
+
+def after_commit(connection: Connection, call: Callable[[], object]) -> None:
+    """Let `writing` make this call once the transaction is committed; a rollback forgets it."""
+    connection.info.setdefault(_AFTER, []).append(call)
 
 
 @contextmanager

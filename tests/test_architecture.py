@@ -50,6 +50,7 @@ KEPT_IN: dict[str, tuple[str, ...]] = {
     "flask": ("bot.app", "bot.web", "bot.console", "bot.cli", "bot.services", "bot.security"),
     "werkzeug": ("bot.app", "bot.web", "bot.console"),
     "apscheduler": ("bot.workers",),
+    "celery": ("bot.broker",),
     "rapidfuzz": ("bot.engine.route", "bot.engine.understand", "bot.engine.keywords", "bot.engine.questions"),
     "transitions": ("bot.engine.machine",),
     "ruamel": ("bot.engine.language", "bot.lexicon", "bot.rules", "bot.transcripts"),

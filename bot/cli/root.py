@@ -15,6 +15,9 @@ NEGATIVE, WRONG_USE, FLOWS_INVALID = 1, 2, 3
 #: name -> (module of bot.cli, attribute, one line of help)
 _COMMANDS = {
     "serve": ("serve", "serve", "Start the server: texts, pages, reminders and delivery in one process."),
+    "worker": ("processes", "worker", "Send what is queued; any number, on any hosts (PostgreSQL)."),
+    "scheduler": ("processes", "scheduler", "Keep the clock: timers, starts, expiry; any number (PostgreSQL)."),
+    "processes": ("processes", "list_processes", "Show which processes run, by their heartbeats."),
     "chat": ("chat", "chat", "Text the running server from this terminal, as any number."),
     "route": ("route", "route", "Say what the router makes of texts, and why."),
     "flows": ("flows", "flows", "Check, list, test and document the flow files."),

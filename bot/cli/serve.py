@@ -34,9 +34,10 @@ KILL_AFTER = 20  # seconds a worker has to finish what it took
     envvar="WEB_WORKERS",
     help="Processes; more than 1 on PostgreSQL only.",
 )
+@click.option("--web-only", is_flag=True, help="No reminders, no delivery: workers and schedulers do that elsewhere.")
 @click.option("--demo", is_flag=True, help="The demo: its own customers, a simulated carrier and a phone page.")
 @click.option("--or-demo", is_flag=True, help="The demo unless Twilio is configured or REGULARS_DEMO says otherwise.")
-def serve(host: str | None, port: int | None, workers: int, demo: bool, or_demo: bool) -> None:
+def serve(host: str | None, port: int | None, workers: int, web_only: bool, demo: bool, or_demo: bool) -> None:
     """Start the server: texts, pages, reminders and delivery in one process.
 
     The database is migrated first. A missing setting is named (exit code 2); flow files with mistakes are
@@ -48,7 +49,11 @@ def serve(host: str | None, port: int | None, workers: int, demo: bool, or_demo:
       PORT=9000 python -m bot serve --or-demo
     """
     _say_to_worker(host, port, demo, or_demo)
+    if web_only:
+        os.environ["REGULARS_ROLE"] = "web"
     settings = load_settings()
+    if settings.role == "web" and settings.sqlite:
+        raise SettingsError("--web-only needs PostgreSQL: an embedded database is served by one process for all.")
     if workers > 1 and (settings.sqlite or settings.demo):
         raise SettingsError("WEB_WORKERS above 1 needs PostgreSQL and no demo: an embedded database has one writer.")
     _wait_for_port(settings)
