@@ -44,7 +44,7 @@ _CLOCK: frozenset[Role] = frozenset({"all", "scheduler"})
 TICKS: Mapping[str, Tick] = {
     "timers": Tick(1, _CLOCK, lambda shop: shop.schedule.fire_timers(shop.clock.now())),
     "facts": Tick(1, _CLOCK | _SENDING, lambda shop: shop.schedule.take_facts(shop.clock.now())),
-    "deliver": Tick(1, _SENDING, lambda shop: shop.delivery.drain(shop.clock.now())),
+    "deliver": Tick(1, _SENDING, lambda shop: shop.delivery.work(shop.clock.now)),
     "flows": Tick(2, _EVERYBODY, lambda shop: shop.catalog.refresh(shop.clock.now())),
     "expire": Tick(20, _CLOCK, lambda shop: shop.schedule.expire(shop.clock.now())),
     "starts": Tick(20, _CLOCK, lambda shop: shop.schedule.start_due(shop.clock.now())),
