@@ -36,18 +36,22 @@ class Client:
 
     def raw(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Send any request."""
+        for reused in (self._connection is not None, False):
+            try:
+                return self._exchange(method, path, body, headers)
+            except (OSError, http.client.HTTPException) as trouble:
+                self.close()
+                if not reused:  # on a kept connection the server may have hung up after refusing a body
+                    raise OSError(str(trouble)) from trouble
+        raise AssertionError
+
+    def _exchange(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         parts = urlsplit(self.url)
         if self._connection is None:
             self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=self._timeout)
-        try:
-            self._connection.request(
-                method, path, body, {"Content-Type": "application/x-www-form-urlencoded", **headers}
-            )
-            answer = self._connection.getresponse()
-            return answer.status, answer.read()
-        except (OSError, http.client.HTTPException) as trouble:
-            self.close()
-            raise OSError(str(trouble)) from trouble
+        self._connection.request(method, path, body, {"Content-Type": "application/x-www-form-urlencoded", **headers})
+        answer = self._connection.getresponse()
+        return answer.status, answer.read()
 
     def close(self) -> None:
         """Hang up."""
