@@ -11,6 +11,7 @@ from rapidfuzz.process import extract
 from bot.engine.definition import Flow
 from bot.engine.lexicon import Lexicon
 from bot.engine.routing import RunnerUp
+from bot.engine.words import normalise
 
 # Measured on tests/engine/routing/labelled_tune.jsonl: one edit keeps "balnce" and refuses "places"; two edits
 # are safe from eight letters on.
@@ -51,6 +52,7 @@ class Keywords:
     exact: Mapping[str, Way]
     taking: Mapping[str, Way]  #: keywords that take what follows them
     long: tuple[str, ...]
+    written: frozenset[str]  #: keywords as the flows spell them; another spelling is a slip
     not_typos: frozenset[str]
     little: frozenset[str]
     _first: frozenset[str] = field(default=frozenset())
@@ -95,10 +97,12 @@ class Keywords:
 def build_keywords(flows: Mapping[str, Flow], lexicon: Lexicon) -> Keywords:
     """Index every keyword of the flows' triggers; of two flows with the same one, the first in order wins."""
     ways: dict[str, Way] = {}
+    written: set[str] = set()
     for flow in flows.values():
         for number, trigger in enumerate(flow.triggers):
             for language, keywords in trigger.keywords.items():
                 for keyword in keywords:
+                    written.add(normalise(keyword))
                     words = lexicon.words(keyword)
                     known = ways.get(words)
                     if known is None:
@@ -112,11 +116,17 @@ def build_keywords(flows: Mapping[str, Flow], lexicon: Lexicon) -> Keywords:
     return Keywords(
         exact=ways,
         taking=taking,
-        long=tuple(words for words in ways if len(words) >= _SHORTEST),
+        long=tuple(words for words in ways if len(words) >= _SHORTEST and not _ends_a_stop(words, lexicon)),
+        written=frozenset(written),
         not_typos=lexicon.questions.not_typos,
         little=lexicon.questions.little | {"code", "codes", "using", "friend", "referral", "codigo"},
         _first=frozenset(words.split(" ")[0] for words in taking),
     )
+
+
+def _ends_a_stop(words: str, lexicon: Lexicon) -> bool:
+    """Say whether a slip of the finger lies between a keyword and leaving: `subscribe`, `unsubscribe`."""
+    return any(stop != words and stop.endswith(words.split(" ")[0]) for stop in lexicon.stops)
 
 
 def _is_code(piece: str) -> bool:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+from bot.engine.courtesy import Courtesies, build_courtesies
 from bot.engine.patterns import Classes, PatternError, PatternSet, compile_patterns
-from bot.engine.words import normalise, squeeze
+from bot.engine.words import SHORT, normalise, squeeze
 
 Compliance = Literal["stop", "start", "help"]
 
@@ -132,11 +133,17 @@ class Lexicon:
     leaving: Leaving
     replies: Replies
     tapback: re.Pattern[str]
+    courtesies: Courtesies
     questions: Questions
 
     def words(self, text: str) -> str:
         """Return a text's words, normalised and spelled in one way; the form in which everything is compared."""
-        return self.spelling.read(text)
+        return _short_words(self, text) if len(text) <= SHORT else self.spelling.read(text)
+
+
+@lru_cache(maxsize=4_096)
+def _short_words(lexicon: Lexicon, text: str) -> str:
+    return lexicon.spelling.read(text)
 
 
 @lru_cache(maxsize=8_192)
@@ -163,6 +170,7 @@ def build(documents: Mapping[str, Any]) -> Lexicon:
             leaving=_leaving(documents["leaving"]),
             replies=_replies(documents["replies"], spelling),
             tapback=_tapback(documents["tapbacks"]),
+            courtesies=build_courtesies(documents["courtesies"], spelling.read, _any_phrase),
             questions=_questions(documents["questions"]),
         )
     except PatternError as error:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal
 
+from rapidfuzz.distance import OSA
+
 from bot.engine import leaving
 from bot.engine.conversation import Consent
 from bot.engine.definition import Ask, Flow
@@ -17,12 +19,15 @@ from bot.engine.keywords import Near, Way, build_keywords
 from bot.engine.lexicon import Lexicon, Word
 from bot.engine.questions import Asked, build_questions
 from bot.engine.routing import Decided, Routing, RunnerUp
+from bot.engine.telling import own_words, taken_for
 from bot.engine.understand import INVALID, Choice, Understood, keyword, understand
-from bot.engine.words import LIMIT, fold
+from bot.engine.words import LIMIT, fold, normalise
 
 _DECIDED: Mapping[str, Decided] = {"stop": "opt_out", "start": "opt_in", "help": "help", "unsure": "opt_out_confirm"}
-_QUOTES = frozenset("\"“”„«‹‘")
+_QUOTES = frozenset('"“”„«‹‘')
 _SENT_THINGS = frozenset({"image", "photo", "picture", "message", "movie", "video", "attachment", "link", "sticker"})
+
+_MISSPELLED = 0.9  #: the score of a compliance word in a wrong spelling that is listed
 
 # A free answer may be almost anything, so that only a question said nearly in full interrupts it.
 _SURE_QUESTION = 0.9
@@ -82,11 +87,11 @@ class Router:
         verdict = leaving.judge(self.lexicon, text, words) if words else None
         if verdict is not None and (verdict.level == "leave" or self._repeats_doubt(text, standing, verdict)):
             rule = "opt_out.phrase" if verdict.level == "leave" else "opt_out.doubt"
-            return replace(self._comply("stop", rule, verdict.matched), notes=(verdict.rule,))
+            return self._judged("stop", rule, text, words, verdict)
         if standing.consent == "unsubscribed":
             return Routing("ignore", "opted_out")
         if verdict is not None and verdict.level == "perhaps":
-            return replace(self._comply("unsure", "opt_out.perhaps", verdict.matched), notes=(verdict.rule,))
+            return self._judged("unsure", "opt_out.perhaps", text, words, verdict)
         return self._converse(text, words, standing, verdict)
 
     def _comply_with_words(self, text: str, words: str, standing: Standing) -> Routing | None:
@@ -98,7 +103,11 @@ class Router:
             return None
         found = leaving.compliance(self.lexicon, words)
         if found is not None and (found[0].kind != "start" or self._may_start(found, standing)):
-            return self._comply(found[0].kind, _rule(found[0]), found[1], found[0].language)
+            word, matched = found
+            shown = taken_for(own_words(text, words, matched), matched)
+            return replace(
+                self._comply(word.kind, _rule(word), shown, word.language), score=_MISSPELLED if word.typo else 1.0
+            )
         taken = self.keywords.with_argument(text, words, self.lexicon)
         if taken is not None and self._trigger_kind(taken[0]) == "start":
             way, argument = taken
@@ -116,9 +125,7 @@ class Router:
     def _may_start(self, found: tuple[Word, str], standing: Standing) -> bool:
         return standing.consent != "unsubscribed" or found[1] in self.lexicon.returns
 
-    def _converse(
-        self, text: str, words: str, standing: Standing, verdict: leaving.Verdict | None
-    ) -> Routing:
+    def _converse(self, text: str, words: str, standing: Standing, verdict: leaving.Verdict | None) -> Routing:
         """Find who answers a text of somebody who may be talked to and did not ask to leave."""
         if standing.held:
             return Routing("hold", "held")
@@ -126,10 +133,13 @@ class Router:
         if understood is not None and (understood[1].score >= 1.0 or verdict is not None):
             return self._answer(*understood, standing)
         if verdict is not None:
-            return replace(self._comply("unsure", "opt_out.perhaps", verdict.matched), notes=(verdict.rule,))
+            return self._judged("unsure", "opt_out.perhaps", text, words, verdict)
+        if not words and understood is not None:
+            return self._answer(*understood, standing)
+        pleasantry = self._pleasantry(text, words, standing) if understood is None else None
+        if pleasantry is not None:
+            return pleasantry
         if not words:
-            if understood is not None:
-                return self._answer(*understood, standing)
             return Routing("fallback", "picture" if standing.has_media else "empty", score=0.0)
         exact = self._exact(text, words)
         if exact is not None:
@@ -140,7 +150,19 @@ class Router:
             asked = self.questions.best(words) if free else None
             if asked is None or not asked.taken or asked.score < _SURE_QUESTION:
                 return self._answer(*understood, standing)
-        return self._guess(words, asked or self.questions.best(words))
+        return self._guess(text, words, asked or self.questions.best(words))
+
+    def _pleasantry(self, text: str, words: str, standing: Standing) -> Routing | None:
+        """Leave thanks alone and answer a greeting with help, when no question is open."""
+        asked = standing.expectation is not None and standing.expectation.ask is not None
+        if asked or standing.has_media or words in self.keywords.exact:
+            return None
+        kind = self.lexicon.courtesies.kind(text, words)
+        if kind == "thanks":
+            return Routing("ignore", "pleasantry", matched=text.strip()[:40])
+        if kind == "greeting" and "help" in self._compliance:
+            return self._comply("help", "greeting", text.strip()[:40])
+        return None
 
     def _reply(self, text: str, standing: Standing) -> tuple[str, Understood] | None:
         """Understand a text as what the open conversation waits for; with the kind of answer it is."""
@@ -197,23 +219,36 @@ class Router:
             bare = " ".join(token for token in words.split(" ") if token not in self.lexicon.replies.around)
             way = self.keywords.exact.get(bare)
         if way is not None:
-            return self._begin(way, "keyword.exact", 1.0)
+            return self._spelled(text, words, way)
         taken = self.keywords.with_argument(text, words, self.lexicon)
         if taken is not None:
             return replace(self._begin(taken[0], "keyword.exact", 1.0), argument=taken[1])
         return None
 
-    def _guess(self, words: str, asked: Asked | None) -> Routing:
+    def _spelled(self, text: str, words: str, way: Way) -> Routing:
+        """Begin by a keyword, saying whether it was written so or read so: `balnce -> balance`."""
+        own = own_words(text, words, way.words)
+        if own == way.words or own in self.keywords.written:
+            return self._begin(way, "keyword.exact", 1.0)
+        near = 1 - OSA.distance(own, way.words) / max(len(own), len(way.words))
+        return replace(self._begin(way, "keyword.typo", near), matched=taken_for(own, way.words))
+
+    def _guess(self, text: str, words: str, asked: Asked | None) -> Routing:
         """Take a wrong spelling of a keyword, or a question, when the guess is good enough."""
         if asked is not None and asked.score >= 1.0:
-            return self._begin(asked.way, "question", 1.0)
+            return self._asked(text, asked)
         bare = " ".join(token for token in words.split(" ") if token not in self.lexicon.replies.around)
         near = self.keywords.near(bare)
         if near is not None and near.taken and self._trigger_kind(near.way) is None:
-            return replace(self._begin(near.way, "keyword.fuzzy", near.score), runner_up=near.runner_up)
+            shown = taken_for(own_words(text, words, bare), near.way.words)
+            return replace(self._begin(near.way, "keyword.fuzzy", near.score), matched=shown, runner_up=near.runner_up)
         if asked is not None and asked.taken:
-            return replace(self._begin(asked.way, "question", asked.score), runner_up=asked.runner_up)
+            return self._asked(text, asked)
         return Routing("fallback", "fallback", score=0.0, runner_up=_best_guess(near, asked))
+
+    def _asked(self, text: str, asked: Asked) -> Routing:
+        shown = taken_for(normalise(text), asked.way.words)
+        return replace(self._begin(asked.way, "question", asked.score), matched=shown, runner_up=asked.runner_up)
 
     def _begin(self, way: Way, rule: str, score: float) -> Routing:
         kind = self._trigger_kind(way)
@@ -235,6 +270,10 @@ class Router:
         flow, trigger = self._compliance.get(kind, (None, None))
         intent = self.flows[flow].intent if flow is not None else kind
         return Routing(_DECIDED[kind], rule, matched, flow=flow, trigger=trigger, intent=intent, language=language)
+
+    def _judged(self, kind: str, rule: str, text: str, words: str, verdict: leaving.Verdict) -> Routing:
+        matched = own_words(text, words, verdict.matched)
+        return replace(self._comply(kind, rule, matched), notes=(verdict.rule,))
 
     def _is_tapback(self, text: str, words: str) -> bool:
         if _QUOTES.isdisjoint(text) and words.rsplit(" ", 1)[-1] not in _SENT_THINGS:

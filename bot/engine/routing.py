@@ -13,7 +13,7 @@ Decided = Literal[
     "flow",  #: a keyword or question starts a flow
     "reply",  #: the answer the open conversation waits for
     "fallback",  #: nothing understood
-    "ignore",  #: nothing to answer: a tapback
+    "ignore",  #: nothing to answer: a tapback, a pleasantry, a customer who left
     "hold",  #: a person holds the conversation: record, stay silent
 ]
 
@@ -32,8 +32,9 @@ class Routing:
     """One decision of the router with its reasons, stored beside the message and shown to staff."""
 
     decision: Decided
-    rule: str  #: `compliance.stop`, `opt_out.phrase`, `reply.yes_no`, `keyword.exact`, `keyword.fuzzy`, `question`, `fallback` ...
-    matched: str | None = None  #: the words that decided
+    rule: str  #: `compliance.stop`, `opt_out.phrase`, `reply.yes_no`, `keyword.exact`, `keyword.typo`, `keyword.fuzzy`,
+    #: `question`, `pleasantry`, `greeting`, `fallback` ...
+    matched: str | None = None  #: the words that decided, `said -> taken for` where they differ
     score: float = 1.0
     runner_up: RunnerUp | None = None
     flow: str | None = None

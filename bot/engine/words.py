@@ -10,6 +10,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
+SHORT = 24  #: characters; what is made of longer texts is never kept in memory, because customers wrote them
 LIMIT = 1_600  #: characters looked at; no carrier delivers more in one text
 
 # Letters that look like Latin ones, after case folding. Spammers and fancy keyboards use them; so do
@@ -37,9 +38,7 @@ _NUMBER_SIGN = re.compile(r"#(?=\s|$|[.,!?])")
 _LEET_WORD = re.compile(r"\b(?=[a-z0-9]{3,20}\b)(?:[013457]?[a-z]+){1,4}[013457]?[a-z]*\b")
 _LEET = str.maketrans("@$", "as")
 _LEET_DIGITS = str.maketrans("013457", "oieast")
-_UNITS = re.compile(
-    r"^\d+(?:st|nd|rd|th|pts?|points?|oz|am|pm|x|k|mins?|hrs?|days?|usd|ml|puntos?|ptos?|de|stars?)$"
-)
+_UNITS = re.compile(r"^\d+(?:st|nd|rd|th|pts?|points?|oz|am|pm|x|k|mins?|hrs?|days?|usd|ml|puntos?|ptos?|de|stars?)$")
 
 # What phones and mail programs add below a text; compared after folding.
 _SIGNATURES = re.compile(
@@ -77,6 +76,11 @@ def normalise(text: str) -> str:
     >>> normalise("ST0P")
     'stop'
     """
+    return _normalise_short(text) if len(text) <= SHORT else join_words(fold(text))
+
+
+@lru_cache(maxsize=4_096)
+def _normalise_short(text: str) -> str:
     return join_words(fold(text))
 
 

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from bot.engine.lexicon import Lexicon, build
 
-_DOCUMENTS = ("compliance", "spelling", "leaving", "replies", "tapbacks", "questions")
+_DOCUMENTS = ("compliance", "spelling", "leaving", "replies", "tapbacks", "courtesies", "questions")
 
 
 @cache

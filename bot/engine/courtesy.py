@@ -1,0 +1,80 @@
+"""Pleasantries: "thanks", "ok 👍", "great, see you" are left alone, "hi" is answered with what the bot can do.
+
+Split from `route.py`. The words are data: `bot/lexicon/courtesies.yaml`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Courtesy = Literal["thanks", "greeting"]
+
+_LONGEST = 12  #: words; more than that says something
+_FACELESS = re.compile("[\\s\ufe0f\u200d\U0001f3fb-\U0001f3ff.!~,]")
+
+
+@dataclass(frozen=True, slots=True)
+class Courtesies:
+    """What people say without wanting an answer, or to begin."""
+
+    words: frozenset[str]  #: every word of the phrases; a text with another one is none
+    phrases: re.Pattern[str]  #: thanks and greetings
+    greetings: frozenset[str]
+    around: re.Pattern[str]
+    emoji: frozenset[str]
+    greeting_emoji: frozenset[str]
+
+    def kind(self, text: str, words: str) -> Courtesy | None:
+        """Say what kind of pleasantry a whole text is. `words` are its words; a question is never thanks.
+
+        >>> load().courtesies.kind("Ok thanks!", "ok thanks")
+        'thanks'
+        """
+        if not words:
+            return self._face(text)
+        tokens = words.split(" ")
+        if len(tokens) > _LONGEST or not self.words.issuperset(tokens):
+            return None
+        said: set[str] = set()
+
+        def hear(match: re.Match[str]) -> str:
+            said.add("greeting" if match.group() in self.greetings else "thanks")
+            return ""
+
+        rest = " ".join(self.phrases.sub(hear, words).split())
+        if self.around.sub("", rest).strip():
+            return None
+        if "thanks" in said:
+            return None if "?" in text else "thanks"
+        return "greeting" if said else None
+
+    def _face(self, text: str) -> Courtesy | None:
+        faces = _FACELESS.sub("", text)
+        if not faces or len(faces) > _LONGEST:
+            return None
+        if self.greeting_emoji.issuperset(faces):
+            return "greeting"
+        return "thanks" if (self.emoji | self.greeting_emoji).issuperset(faces) else None
+
+
+def build_courtesies(
+    document: Mapping[str, Any], read: Callable[[str], str], any_phrase: Callable[[Iterable[str]], re.Pattern[str]]
+) -> Courtesies:
+    """Build from the read word list; `read` gives the words of an entry, `any_phrase` a pattern of phrases."""
+    lists = {key: _phrases(document[key], read) for key in ("thanks", "greetings", "around")}
+    return Courtesies(
+        words=frozenset(word for phrases in lists.values() for phrase in phrases for word in phrase.split(" ")),
+        phrases=any_phrase([*lists["thanks"], *lists["greetings"]]),
+        greetings=frozenset(lists["greetings"]),
+        around=any_phrase(lists["around"]),
+        emoji=frozenset(document["emoji"]) | frozenset(document["marks"]),
+        greeting_emoji=frozenset(document["greeting_emoji"]),
+    )
+
+
+def _phrases(entries: Any, read: Callable[[str], str]) -> list[str]:
+    groups: Iterable[Any] = entries.values() if isinstance(entries, Mapping) else [entries]
+    return [words for group in groups for entry in group if (words := read(str(entry)))]
