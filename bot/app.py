@@ -12,19 +12,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot import telemetry
 from bot.broker import open_broker
-from bot.carrier.port import Carrier
-from bot.carrier.simulated import SimulatedCarrier
-from bot.carrier.twilio import TwilioCarrier
+from bot.carrier.chosen import carrier_of
 from bot.catalog import Catalog
 from bot.clock import SystemClock
-from bot.delivery import Delivery, Statuses
+from bot.delivery import Delivery, Statuses, rate_of, stopped
 from bot.errors import FlowFilesInvalid
 from bot.schedule import Schedule
 from bot.security import protect
 from bot.services import Services, services
 from bot.settings import Settings, load_settings
 from bot.turn import Turns
-from bot.web import pages, phone, webhook
+from bot.web import bird, pages, phone, webhook
 from bot.web.door import LARGEST_FORM, Door
 from storage import switches
 from storage.database import open_engine, reading
@@ -40,6 +38,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["SECRET_KEY"] = settings.secret_key
     app.extensions["regulars"] = build_services(settings)
     app.register_blueprint(webhook.blueprint)
+    if app.extensions["regulars"].settings.carrier == "bird":
+        app.register_blueprint(bird.blueprint)
     app.add_url_rule("/healthz", view_func=_alive)
     app.add_url_rule("/readyz", view_func=_ready)
     app.add_url_rule("/metrics", view_func=_metrics)
@@ -71,7 +71,8 @@ def build_services(settings: Settings) -> Services:
     except FlowFilesInvalid:
         engine.dispose()
         raise
-    carrier: Carrier = TwilioCarrier(settings) if settings.live else SimulatedCarrier(settings.auth_tokens[0])
+    carrier = carrier_of(settings)
+    rate = rate_of(settings.sending_rate, settings.sender, settings.sending_daily_cap) if settings.live else None
     broker = open_broker(settings.broker_url)
     turns = Turns(engine, catalog, settings, broker)
     base = settings.public_url or f"http://{local_host(settings.host)}:{settings.port}"
@@ -84,7 +85,7 @@ def build_services(settings: Settings) -> Services:
         door=Door(settings, clock),
         statuses=Statuses(engine),
         carrier=carrier,
-        delivery=Delivery(engine, catalog, carrier, base),
+        delivery=Delivery(engine, catalog, carrier, base, rate=rate, concurrency=settings.sending_concurrency),
         schedule=Schedule(engine, catalog, turns),
         broker=broker,
     )
@@ -111,10 +112,13 @@ def _ready() -> Response:
     try:
         with reading(shop.engine) as conn:
             conn.execute(text("select 1"))
+            silent = stopped(conn)
         count = len(shop.catalog.book.flows)
     except SQLAlchemyError as trouble:
         return Response(f"database: {type(trouble).__name__}\n", 503, content_type="text/plain")
-    return Response(f"ok, {count} flows\n", content_type="text/plain")
+    # Texts are taken all the same, so this is no reason to send them elsewhere.
+    notes = [f"sending stopped for {name}: {why['code']} {why['reason']}\n" for name, why in sorted(silent.items())]
+    return Response(f"ok, {count} flows\n" + "".join(notes), content_type="text/plain")
 
 
 def _metrics() -> Response:

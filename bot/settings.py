@@ -20,8 +20,11 @@ from storage.database import normal_url
 
 ROOT = Path(__file__).resolve().parent.parent
 Keywords = Literal["regulars", "twilio"]
+CarrierName = Literal["twilio", "bird", "simulated"]
 Role = Literal["all", "web", "worker", "scheduler"]
 ROLES: tuple[Role, ...] = ("all", "web", "worker", "scheduler")
+CARRIERS: tuple[CarrierName, ...] = ("twilio", "bird", "simulated")
+_BIRD = ("SECRET_KEY", "BIRD_ACCESS_KEY", "BIRD_WORKSPACE", "BIRD_CHANNEL", "BIRD_SIGNING_KEY", "PUBLIC_URL")
 _REQUIRED = ("SECRET_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM", "PUBLIC_URL")
 
 
@@ -44,6 +47,15 @@ class Settings:
     sender: str = ""
     api_base_url: str = "https://api.twilio.com"
     keywords: Keywords = "regulars"
+    carrier: CarrierName = "twilio"
+    bird_access_key: str = ""
+    bird_workspace: str = ""
+    bird_channel: str = ""
+    bird_signing_key: str = ""
+    bird_base_url: str = "https://api.bird.com"
+    sending_rate: str = ""  #: a class, N/s, N/min or unlimited; empty: what the number is
+    sending_daily_cap: int | None = None  #: segments a day for the whole brand; 0: none; None: the class's
+    sending_concurrency: int = 16  #: requests to the carrier at once, of this process
     demo: bool = False
     flows_dir: Path = ROOT / "flows"
     log_level: str = "INFO"
@@ -54,7 +66,9 @@ class Settings:
 
     @property
     def live(self) -> bool:
-        """Whether texts go out through Twilio rather than the simulated carrier."""
+        """Whether texts go out through a real carrier rather than the simulated one."""
+        if self.carrier != "twilio":
+            return self.carrier == "bird"
         return bool(self.account_sid and self.sender and self.auth_tokens)
 
 
@@ -75,12 +89,16 @@ def load_settings(environ: dict[str, str] | None = None, env_file: Path | None =
     demo_word = get("REGULARS_DEMO", "0").lower()
     if demo_word not in {"0", "1", "auto", ""}:
         problems.append("REGULARS_DEMO must be 1, 0 or auto")
-    configured = bool(get("TWILIO_ACCOUNT_SID") and get("TWILIO_AUTH_TOKEN") and get("TWILIO_FROM"))
+    carrier = next((each for each in CARRIERS if each == (get("CARRIER") or "twilio")), None)
+    if carrier is None:
+        problems.append(f"CARRIER must be one of {', '.join(CARRIERS)}")
+    required = _BIRD if carrier == "bird" else _REQUIRED
+    configured = all(get(name) for name in required if name not in {"SECRET_KEY", "PUBLIC_URL"})
     demo = demo_word == "1" or (demo_word == "auto" and not configured)
     tokens = tuple(token for token in (part.strip() for part in get("TWILIO_AUTH_TOKEN").split(",")) if token)
     if not demo:
-        given = {name: get(name) for name in _REQUIRED} | {"TWILIO_AUTH_TOKEN": "".join(tokens)}
-        problems += [f"{name} is missing" for name in _REQUIRED if not given[name]]
+        given = {name: get(name) for name in required} | {"TWILIO_AUTH_TOKEN": "".join(tokens)}
+        problems += [f"{name} is missing" for name in required if not given[name]]
 
     port = _number("PORT", get("PORT", "8000") or "8000", problems)
     if not 0 <= port <= 65535:
@@ -102,6 +120,10 @@ def load_settings(environ: dict[str, str] | None = None, env_file: Path | None =
     role = next((each for each in ROLES if each == (get("REGULARS_ROLE") or "all")), None)
     if role is None:
         problems.append(f"REGULARS_ROLE must be one of {', '.join(ROLES)}")
+    daily_cap = _number("SENDING_DAILY_CAP", get("SENDING_DAILY_CAP"), problems) if get("SENDING_DAILY_CAP") else None
+    concurrency = _number("SENDING_CONCURRENCY", get("SENDING_CONCURRENCY") or "16", problems)
+    if not 1 <= concurrency <= 256:
+        problems.append("SENDING_CONCURRENCY must be between 1 and 256")
     if problems:
         raise SettingsError("Cannot start: " + "; ".join(problems) + ". See .env.example.")
 
@@ -122,6 +144,15 @@ def load_settings(environ: dict[str, str] | None = None, env_file: Path | None =
         sender=get("TWILIO_FROM"),
         api_base_url=(get("TWILIO_API_BASE_URL") or "https://api.twilio.com").rstrip("/"),
         keywords="twilio" if keywords == "twilio" else "regulars",
+        carrier=carrier or "twilio",
+        bird_access_key=get("BIRD_ACCESS_KEY"),
+        bird_workspace=get("BIRD_WORKSPACE"),
+        bird_channel=get("BIRD_CHANNEL"),
+        bird_signing_key=get("BIRD_SIGNING_KEY"),
+        bird_base_url=(get("BIRD_API_BASE_URL") or "https://api.bird.com").rstrip("/"),
+        sending_rate=get("SENDING_RATE"),
+        sending_daily_cap=daily_cap,
+        sending_concurrency=concurrency,
         demo=demo,
         flows_dir=flows_dir,
         log_level=(get("LOG_LEVEL") or "INFO").upper(),

@@ -64,6 +64,7 @@ class Found:
     error_code: str | None
     at: datetime
     inbound: bool = False
+    message_id: int | None = None  #: ours, where the carrier keeps it
 
 
 class Carrier(Protocol):

@@ -26,7 +26,12 @@ _COMMANDS = {
     "vouchers": ("vouchers", "vouchers", "Show, redeem and revoke vouchers."),
     "event": ("facts", "event", "Record a fact about a customer, such as a purchase."),
     "code": ("facts", "code", "Show today's code for the till."),
-    "messages": ("messages", "messages", "See texts whose turn crashed, and take them again."),
+    "messages": (
+        "messages",
+        "messages",
+        "Texts that need somebody: crashed turns, dead letters, drift, a stopped sender.",
+    ),
+    "fake-carrier": ("fake_carrier", "fake_carrier", "Run a carrier that speaks Twilio's API, for tests and trials."),
     "migrate": ("database", "migrate", "Bring the database to this release's schema."),
     "backup": ("database", "backup", "Write a copy of the database to a file, while the server runs."),
     "restore": ("database", "restore", "Put a backup in the database's place."),

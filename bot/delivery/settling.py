@@ -62,7 +62,7 @@ def _settle(conn: Connection, rows: Sequence[Row], found: Iterable[Found], now: 
     twins = outbox.in_flight(conn, {row["customer_id"] for row in rows})
     taken: list[tuple[Row, Found]] = []
     for row in rows:
-        match = next((each for each in free if same_text(each.body, row["body"]) and _in_time(each, row)), None)
+        match = next((each for each in free if _is_ours(each, row)), None)
         if (row["recipient"], row["body"]) in twins:
             _look_again(conn, [row], now)  # it may be the twin's, whose answer is still on its way
         elif match is not None:
@@ -108,8 +108,11 @@ def _look_again(conn: Connection, rows: Iterable[Row], now: datetime) -> None:
         outbox.look_again(conn, row["id"], now + LOOK_AGAIN)
 
 
-def _in_time(each: Found, row: Row) -> bool:
-    return each.at >= _attempted(row) - SKEW
+def _is_ours(each: Found, row: Row) -> bool:
+    """Say whether the carrier's message is this one: by our id where it keeps that, else by text and time."""
+    if each.message_id is not None:
+        return each.message_id == int(row["id"])
+    return same_text(each.body, row["body"]) and each.at >= _attempted(row) - SKEW
 
 
 def same_text(theirs: str, ours: str) -> bool:
