@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Column, Connection, Date, Float, Integer, Table, bindparam, select, update
 
-from storage.database import Moment, Row, Words, all_rows, among, for_both, metadata, write_many
+from storage.database import Moment, Row, Words, all_rows, among, blank, for_both, metadata, write_many
 
 budgets = Table(
     "sending_budgets",
@@ -60,7 +60,9 @@ def lock(connection: Connection, senders: Sequence[str], new: Row) -> dict[str, 
     missing = sorted(set(senders) - set(found))
     if not missing:
         return found
-    write_many(connection, _OPEN[connection.dialect.name], [{**new, "sender": sender} for sender in missing])
+    write_many(
+        connection, _OPEN[connection.dialect.name], [{**new, "sender": sender} for sender in missing], blank(budgets)
+    )
     return {row["sender"]: row for row in all_rows(connection.execute(_LOCKED, {"senders": senders}))}
 
 
