@@ -151,17 +151,18 @@ def _everybody(conn: Connection, occasion: Occasion, now: datetime, after: int, 
 
 def _voucher_holders(conn: Connection, occasion: Occasion, now: datetime, after: int, limit: int) -> list[Reached]:
     """Each voucher once, when its end comes nearer than `by`; not those that were shorter from the start."""
+    held = vouchers.alias("held")  # a condition may ask about the customer's vouchers too
     query = (
-        select(vouchers.c.id, vouchers.c.customer_id, vouchers.c.code, vouchers.c.issued_at, vouchers.c.ends_at)
-        .join_from(vouchers, customers, vouchers.c.customer_id == customers.c.id)
+        select(held.c.id, held.c.customer_id, held.c.code, held.c.issued_at, held.c.ends_at)
+        .join_from(held, customers, held.c.customer_id == customers.c.id)
         .where(
-            vouchers.c.id > after,
-            vouchers.c.status == ISSUED,
-            vouchers.c.ends_at > now,
-            vouchers.c.ends_at < _until(occasion),
+            held.c.id > after,
+            held.c.status == ISSUED,
+            held.c.ends_at > now,
+            held.c.ends_at < _until(occasion),
             _there(occasion, now),
         )
-        .order_by(vouchers.c.id)
+        .order_by(held.c.id)
         .limit(limit)
     )
     return [

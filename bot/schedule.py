@@ -18,6 +18,7 @@ from bot.catalog import Catalog
 from bot.engine.events import Event, FactRecorded, StartDue, TimerFired
 from bot.loading import load_customers
 from bot.occasions import Occasion, Reached
+from bot.reviews import Reviews
 from bot.turn import Turns
 from storage import customers, facts, loyalty, starts, timers, vouchers
 from storage.database import reading, writing
@@ -36,10 +37,12 @@ class Schedule:
         self.engine = engine
         self.catalog = catalog
         self.turns = turns
+        self.reviews = Reviews(engine, catalog)
 
     def run(self, now: datetime) -> int:
         """Handle everything that is due at `now`; return how many turns it made."""
         done = self.expire(now)
+        done += self.reviews.run(now)
         done += self.start_due(now)
         done += self.fire_timers(now)
         return done + self.take_facts(now)
@@ -78,6 +81,7 @@ class Schedule:
                 troubles += 1
                 with writing(self.engine) as conn:  # no two to one moment: it is part of a timer's key
                     put_off(conn, rows[0]["id"], now + PUT_OFF + troubles * timedelta(milliseconds=1))
+                size = BATCH
                 continue
             done += len(rows)
             telemetry.fired(kind, len(rows))

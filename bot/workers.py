@@ -48,6 +48,7 @@ TICKS: Mapping[str, Tick] = {
     "flows": Tick(2, _EVERYBODY, lambda shop: shop.catalog.refresh(shop.clock.now())),
     "expire": Tick(20, _CLOCK, lambda shop: shop.schedule.expire(shop.clock.now())),
     "starts": Tick(20, _CLOCK, lambda shop: shop.schedule.start_due(shop.clock.now())),
+    "reviews": Tick(60, _CLOCK, lambda shop: shop.schedule.reviews.run(shop.clock.now())),
 }
 _WOKEN: Mapping[Kind, str] = {"outbox": "deliver", "facts": "facts"}
 

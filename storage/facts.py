@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Column, Connection, ForeignKey, Index, Table, bindparam, func, select, update
 
 from storage.customers import customers
-from storage.database import Document, Id, Moment, Row, Words, all_rows, blank, for_both, metadata, write_many
+from storage.database import Document, Id, Moment, Row, Words, all_rows, among, blank, for_both, metadata, write_many
 
 facts = Table(
     "facts",
@@ -51,6 +51,15 @@ def insert(connection: Connection, rows: Sequence[Row]) -> None:
     if rows:
         timed = [{**row, "due_at": row.get("due_at") or row["recorded_at"]} for row in rows]
         write_many(connection, _INSERT[connection.dialect.name], timed, blank(facts))
+
+
+def insert_new(connection: Connection, rows: Sequence[Row]) -> int:
+    """Record facts and return how many of their keys were not known."""
+    keys = select(facts.c.key).where(among(facts.c.key, "keys"))
+    known = set(connection.execute(keys, {"keys": [row["key"] for row in rows]}).scalars())
+    new = [row for row in rows if row["key"] not in known]
+    insert(connection, new)
+    return len(new)
 
 
 def take_due(connection: Connection, now: datetime, limit: int) -> list[Row]:

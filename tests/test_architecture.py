@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "bot.catalog",
         "bot.loading",
         "bot.occasions",
+        "bot.reviews",
         "bot.turn",
         "bot.delivery",
         "bot.schedule",

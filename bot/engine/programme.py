@@ -84,6 +84,8 @@ class Programme:
     opt_in: Literal["single", "double"] = "double"
     points_expire_after: timedelta | None = None
     tier_window: timedelta = timedelta(days=365)
+    tier_grace: timedelta = timedelta(days=30)  #: how long a tier is kept when the points for it have gone
+    keep_messages: timedelta | None = None  #: after this the words of messages and answers are deleted; None: never
     undo_within: timedelta = timedelta(minutes=10)
     accents: Literal["fold", "keep"] = "fold"
     limits: Limits = field(default_factory=Limits)

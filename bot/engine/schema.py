@@ -12,8 +12,9 @@ from bot.engine.language.asks import KINDS, OUTCOMES, SOURCES
 from bot.engine.language.flows import FLOW, TRIGGER
 from bot.engine.language.phrasebook import PHRASES
 from bot.engine.language.predicates import BARE, CLOSED, KEYED, SETTINGS, operators
-from bot.engine.language.programmes import PROGRAMME
+from bot.engine.language.programmes import LIMITS, PROGRAMME
 from bot.engine.language.records import Record
+from bot.engine.language.schedules import SCHEDULE
 from bot.engine.language.shapes import Definitions, Schema
 from bot.engine.language.states import STATE_TABLE
 from bot.engine.language.variables import FAMILIES, FAMILY_MEANINGS, VARIABLES
@@ -54,6 +55,7 @@ def catalogue_markdown() -> str:
     parts = [
         _keys("A flow", FLOW),
         _keys("Triggers (`start`)", TRIGGER),
+        _keys("Schedules (`schedule`)", SCHEDULE),
         _keys("States", STATE_TABLE),
         _keys("Arrows", ARROW_TABLE),
         _table("What can be asked (`ask`)", ("ask", "the reply", "outcomes for `on`"), _asks()),
@@ -62,6 +64,7 @@ def catalogue_markdown() -> str:
         _table("Actions (`do`)", ("action", "example", "meaning", "arguments"), _actions()),
         _table("Variables in texts", ("variable", "meaning"), _variables()),
         _keys("programme.yaml", PROGRAMME),
+        _keys("`limits` in programme.yaml", LIMITS),
         _keys("phrases.yaml", PHRASES),
     ]
     return "\n".join(parts)

@@ -13,6 +13,7 @@ from babel.core import get_global
 from babel.numbers import list_currencies
 
 from bot.engine.definition import Finding, Place
+from bot.engine.language.blackouts import Blackouts
 from bot.engine.language.nodes import Node, Series, Table, read_nodes
 from bot.engine.language.reader import Reader, nearest
 from bot.engine.language.records import Field, Record, Values
@@ -183,12 +184,14 @@ LIMITS = Record(
         Field("marketing_per_day", _SOME, "texts to one customer"),
         Field("marketing_per_week", _SOME, "texts to one customer"),
         Field("marketing_per_month", _SOME, "texts to one customer in 30 days"),
-        Field("opens", Clock(), "marketing may begin"),
-        Field("closes", Clock(), "from here on it waits"),
+        Field("service_per_day", _SOME, "unasked service texts to one customer in 24 hours; absent: no limit"),
+        Field("same_text_within", Duration(), "the same marketing text is not sent twice in this time; default 1 day"),
+        Field("opens", Clock(), "unasked texts may begin"),
+        Field("closes", Clock(), "from here on they wait"),
         Field("sunday_opens", Clock(), "later on Sundays"),
     ),
     _limits,
-    "What marketing may do to one customer.",
+    "What unasked texts may do to one customer. The law of the place comes on top.",
 )
 
 
@@ -200,6 +203,7 @@ def _programme(values: Values, reader: Reader) -> Programme | None:
         for key in sorted({key for key in keys if keys.count(key) > 1}):
             reader.error("duplicate-key", f"the {what} '{key}' stands here twice", values.at(f"{what}s"))
     _check_tiers(rewards, {tier.key for tier in tiers}, values.at("rewards"), reader)
+    found["limits"] = replace(found.get("limits", Limits()), blackouts=found.get("blackouts", ()))
     found["tiers"] = tuple(sorted(tiers, key=lambda tier: tier.from_points))
     found["rewards"] = tuple(sorted(rewards, key=lambda reward: reward.cost))
     found["wordings"] = {name: replace(wording, name=name) for name, wording in found.get("wordings", {}).items()}
@@ -243,9 +247,14 @@ PROGRAMME = Record(
         Field("points_expire_after", Duration(), "counted from earning; absent: never"),
         Field("opt_in", OneOf("opt-in", ("single", "double")), "double: JOIN, then YES. single: JOIN is enough"),
         Field("tier_window", Duration(), "points earned in this time count towards the tier"),
+        Field("tier_grace", Duration(), "how long a tier is kept when the points for it have gone; default 30 days"),
+        Field("keep_messages", Duration(), "then the words of messages and answers are deleted; absent: never"),
+        Field(
+            "blackouts", Blackouts(), "no marketing on these days: `[2026-12-25, {from: 2026-12-31, to: 2027-01-01}]`"
+        ),
         Field("undo_within", Duration(), "how long a redemption can be taken back"),
         Field("accents", OneOf("way with accents", ("fold", "keep")), "fold: plain letters where that saves money"),
-        Field("limits", LIMITS, "for marketing only"),
+        Field("limits", LIMITS, "for texts that nobody asked for"),
         Field("awards", TableOf(_KEY, _SOME, "names and points"), "named amounts of points", required=True),
         Field("tiers", EntriesShape(TIER), "tiers, lowest first", required=True),
         Field("rewards", EntriesShape(REWARD), "what points buy", required=True),

@@ -14,6 +14,12 @@ from bot.engine.prover.walk import Uses, uses
 OUTSIDE_EVENTS: Mapping[str, frozenset[str]] = {
     "purchase_recorded": frozenset({"amount_minor"}),
     "tier_reached": frozenset({"tier"}),
+    "tier_at_risk": frozenset({"tier", "missing", "until"}),
+    "tier_lost": frozenset({"tier", "before"}),
+    "handoff_waiting": frozenset(),
+    **dict.fromkeys(("order_shipped", "order_ready"), frozenset({"order", "link", "carrier", "place", "when"})),
+    "cart_abandoned": frozenset({"link", "items", "total"}),
+    "back_in_stock": frozenset({"item", "link"}),
 }
 """Facts that arise without a flow, with what is known of each."""
 
