@@ -10,7 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Courtesy = Literal["thanks", "greeting"]
+
+@dataclass(frozen=True, slots=True)
+class Courtesy:
+    """One pleasantry, and its language where only one has it."""
+
+    kind: Literal["thanks", "greeting"]
+    language: str | None = None
+
 
 _LONGEST = 12  #: words; more than that says something
 _FACELESS = re.compile("[\\s\ufe0f\u200d\U0001f3fb-\U0001f3ff.!~,]")
@@ -22,7 +29,7 @@ class Courtesies:
 
     words: frozenset[str]  #: every word of the phrases; a text with another one is none
     phrases: re.Pattern[str]  #: thanks and greetings
-    greetings: frozenset[str]
+    greetings: Mapping[str, str]  #: words -> their language, `any` for those that many have
     around: re.Pattern[str]
     emoji: frozenset[str]
     greeting_emoji: frozenset[str]
@@ -30,8 +37,7 @@ class Courtesies:
     def kind(self, text: str, words: str) -> Courtesy | None:
         """Say what kind of pleasantry a whole text is. `words` are its words; a question is never thanks.
 
-        >>> load().courtesies.kind("Ok thanks!", "ok thanks")
-        'thanks'
+        `Ok thanks!` is thanks, `hey, good morning` a greeting, `hi, any news` is neither.
         """
         if not words:
             return self._face(text)
@@ -41,23 +47,24 @@ class Courtesies:
         said: set[str] = set()
 
         def hear(match: re.Match[str]) -> str:
-            said.add("greeting" if match.group() in self.greetings else "thanks")
+            said.add(self.greetings.get(match.group(), "thanks"))
             return ""
 
         rest = " ".join(self.phrases.sub(hear, words).split())
         if self.around.sub("", rest).strip():
             return None
         if "thanks" in said:
-            return None if "?" in text else "thanks"
-        return "greeting" if said else None
+            return None if "?" in text else Courtesy("thanks")
+        tongues = said - {"any"}
+        return Courtesy("greeting", tongues.pop() if len(tongues) == 1 else None) if said else None
 
     def _face(self, text: str) -> Courtesy | None:
         faces = _FACELESS.sub("", text)
         if not faces or len(faces) > _LONGEST:
             return None
         if self.greeting_emoji.issuperset(faces):
-            return "greeting"
-        return "thanks" if (self.emoji | self.greeting_emoji).issuperset(faces) else None
+            return Courtesy("greeting")
+        return Courtesy("thanks") if (self.emoji | self.greeting_emoji).issuperset(faces) else None
 
 
 def build_courtesies(
@@ -68,7 +75,7 @@ def build_courtesies(
     return Courtesies(
         words=frozenset(word for phrases in lists.values() for phrase in phrases for word in phrase.split(" ")),
         phrases=any_phrase([*lists["thanks"], *lists["greetings"]]),
-        greetings=frozenset(lists["greetings"]),
+        greetings={read(str(w)): language for language, group in document["greetings"].items() for w in group},
         around=any_phrase(lists["around"]),
         emoji=frozenset(document["emoji"]) | frozenset(document["marks"]),
         greeting_emoji=frozenset(document["greeting_emoji"]),

@@ -182,6 +182,9 @@ def build(documents: Mapping[str, Any]) -> Lexicon:
 def _spelling(documents: Mapping[str, Any]) -> Spelling:
     document = documents["spelling"]
     words = {wrong: word for word in document["long"] for wrong in _misspelled(word)}
+    words |= {wrong: word for word in document["slips"] for wrong in _slipped(word)}
+    for real in documents["questions"]["not_typos"]:
+        words.pop(real, None)
     words |= {variant: word for word, variants in document["words"].items() for variant in variants}
     meanings = {variant: phrase for phrase, variants in document["phrases"].items() for variant in variants}
     return Spelling(
@@ -204,6 +207,13 @@ def _misspelled(word: str) -> set[str]:
     added = {a + c + b for a, b in splits for c in letters}
     two_missing = {short[:i] + short[i + 1 :] for short in missing for i in range(len(short))}
     return (missing | swapped | wrong | added | two_missing) - _genuine(word)
+
+
+def _slipped(word: str) -> set[str]:
+    """Return the spellings of a word with a letter missing after the first, or two letters swapped."""
+    missing = {word[:i] + word[i + 1 :] for i in range(1, len(word))}
+    swapped = {word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)}
+    return (missing | swapped) - _genuine(word)
 
 
 def _genuine(word: str) -> set[str]:

@@ -157,12 +157,14 @@ class Router:
         asked = standing.expectation is not None and standing.expectation.ask is not None
         if asked or standing.has_media or words in self.keywords.exact:
             return None
-        kind = self.lexicon.courtesies.kind(text, words)
-        if kind == "thanks":
+        found = self.lexicon.courtesies.kind(text, words)
+        if found is None:
+            return None
+        if found.kind == "thanks":
             return Routing("ignore", "pleasantry", matched=text.strip()[:40])
-        if kind == "greeting" and "help" in self._compliance:
-            return self._comply("help", "greeting", text.strip()[:40])
-        return None
+        return (
+            self._comply("help", "greeting", text.strip()[:40], found.language) if "help" in self._compliance else None
+        )
 
     def _reply(self, text: str, standing: Standing) -> tuple[str, Understood] | None:
         """Understand a text as what the open conversation waits for; with the kind of answer it is."""
