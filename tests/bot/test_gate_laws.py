@@ -60,7 +60,7 @@ def edges(zone: str) -> Sequence[datetime]:
 
 
 def test_no_marketing_outside_its_window_in_any_zone_at_any_change_of_clocks() -> None:
-    """Every zone, every change of this and next year: asked each quarter of an hour around it, and when told to wait."""
+    """Every zone, every change of this and next year: asked again and again around it, and when told to wait."""
     limits = Limits(marketing_per_day=99, marketing_per_week=99)
     for zone in ZONES:
         place = ZoneInfo(zone)
@@ -128,7 +128,7 @@ def test_the_law_of_the_place_counts(phone: str, now: str, expected: str, why: s
 
 
 def test_an_address_wins_over_the_number() -> None:
-    """Who moved from New York to Hawaii is not woken at 3 in the morning; the law of the number's state still counts."""
+    """Who moved to Hawaii is not woken at 3 in the morning; the law of the number's state still counts."""
     moved = subscribed("+12125550123", region="US-HI")
     verdict = gate.ask("marketing", moved, OPEN, utc("2026-03-02 13:00"))
     assert verdict == gate.Wait(utc("2026-03-02 18:00"), "legal_hours")
