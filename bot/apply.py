@@ -21,6 +21,7 @@ from bot.errors import Conflict
 from bot.phone import zones
 from storage import consent, conversations, customers, facts, handoffs, loyalty, messages, timers, vouchers
 from storage.ids import next_id
+from storage.together import together
 
 Row = dict[str, Any]
 _COLUMNS = frozenset(
@@ -51,16 +52,19 @@ class Rows:
 
     def flush(self, conn: Connection, now: datetime) -> None:
         """Write everything. Raises Conflict when stock, lots or a voucher changed under our feet."""
-        for customer_id, reason in self.suppressed.items():
-            messages.suppress_pending(conn, [customer_id], reason, now)
-        for customer_id, scope in self.cancelled:
-            timers.cancel(conn, customer_id, scope)
         for reward, count, limit in sorted(self.stock, key=lambda each: each[0]):  # in one order for everybody
             if not loyalty.take_stock(conn, reward, count, limit):
                 raise Conflict(f"the last {reward} has just gone")
         for code, reason in self.revoked:
             if not vouchers.revoke(conn, code, reason):
                 raise Conflict(f"voucher {code} has just been used")
+        with together(conn):
+            self._write(conn)
+
+    def _write(self, conn: Connection) -> None:
+        """Write what only ever fails as a whole; what is pending is cancelled before anything new is written."""
+        messages.suppress_all(conn, self.suppressed)
+        timers.cancel_many(conn, self.cancelled)
         for write, rows in (
             (conversations.insert, self.opened),
             (conversations.update, self.moved),
@@ -201,6 +205,7 @@ def _plan(effect: fx.SendMessage, context: Context) -> tuple[str, str | None, da
         paused=who.marketing_paused,
         held_until=who.held_until,
         wants_less=who.frequency == "less",
+        phone=who.phone,
     )
     verdict = gate.ask(effect.purpose, recipient, context.programme.limits, context.now, effect.deadline)
     if isinstance(verdict, gate.Drop):

@@ -2,24 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from bot.engine.conversation import Conversation, Customer, Lot, Voucher
-from storage import conversations, loyalty, vouchers
+from storage import conversations, customers, loyalty, vouchers
+from storage.database import Row
+from storage.together import Query, ask, together
 
 
 def load_customers(
     conn: Connection, records: Mapping[int, Mapping[str, Any]], language: str, now: datetime
 ) -> dict[int, Customer]:
     """Return the customers of some rows with everything the engine may know of them."""
-    ids = list(records)
-    lots = loyalty.lots_of(conn, ids)
-    held = vouchers.of(conn, ids)
-    places = conversations.open_of(conn, ids)
+    return customers_of(records, ask(conn, *about(list(records))), language, now)
+
+
+def about(ids: Sequence[int]) -> tuple[Query[Any], ...]:
+    """Ask for everything there is of these customers beside their own rows."""
+    return loyalty.lots_query(ids), vouchers.query_of(ids), conversations.open_query(ids)
+
+
+def lock_and_ask(
+    conn: Connection, phones: Sequence[str], ids: Sequence[int], new: Callable[[str], Row], *more: Query[Any]
+) -> tuple[dict[int, Row], list[Any]]:
+    """Lock customers by number or by id; `new` gives the row of a number not known yet.
+
+    Return their rows, and the answers to `about` and `more` as they are under the lock. On PostgreSQL that
+    takes two trips, one for those who write in for the first time at the same moment at two doors.
+    """
+    if conn.dialect.name == "sqlite":
+        found = customers.lock_or_make(conn, phones, new) if phones else {}
+        records = {row["id"]: row for row in found.values()}
+        if ids:
+            records.update(customers.lock_by_id(conn, ids))
+        return records, ask(conn, *about(list(records)), *more)
+    known = customers.ids_by_phone(conn, phones) if phones else {}
+    made = [new(phone) for phone in phones if phone not in known]
+    everybody = [*ids, *known.values(), *(row["id"] for row in made)]
+    with together(conn):  # nobody is locked before everybody is inserted, see `customers.lock_or_make`
+        customers.insert_missing(conn, made)
+        records, *answers = ask(conn, customers.locking(everybody), *about(everybody), *more)
+    if made and len(records) < len(everybody):  # another process was faster with one of them
+        records = {row["id"]: row for row in customers.lock_or_make(conn, phones, new).values()}
+        answers = ask(conn, *about(list(records)), *more)
+    return records, answers
+
+
+def customers_of(
+    records: Mapping[int, Mapping[str, Any]], answers: Sequence[Any], language: str, now: datetime
+) -> dict[int, Customer]:
+    """Return customers from their rows and the answers to `about`."""
+    lots, held, places = answers
     return {
         customer_id: _customer(
             row, lots.get(customer_id, ()), held.get(customer_id, ()), places.get(customer_id, ()), language, now

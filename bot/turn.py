@@ -28,7 +28,7 @@ from bot.engine.events import Event, FactRecorded, Media, MessageReceived
 from bot.engine.route import Expectation, Standing
 from bot.engine.routing import Routing
 from bot.errors import TurnBroken
-from bot.loading import load_customers
+from bot.loading import customers_of, load_customers, lock_and_ask
 from bot.phone import person
 from bot.settings import Settings
 from storage import customers, loyalty, messages
@@ -246,22 +246,27 @@ class Turns:
     def _load(self, conn: Connection, events: Sequence[Event], book: Book, now: datetime) -> _Loaded:
         texts = [event for event in events if isinstance(event, MessageReceived)]
         phones = [phone for phone in dict.fromkeys(person(event.sender) for event in texts) if phone is not None]
-        found = customers.lock_or_make(conn, phones, lambda phone: _new_customer(phone, book, now)) if phones else {}
         ids = [event.customer_id for event in events if not isinstance(event, MessageReceived)]
-        records = {row["id"]: row for row in found.values()}
-        if ids:
-            records.update(customers.lock_by_id(conn, ids))
-        repeated = messages.replies_to(conn, [event.sid for event in texts]) if texts else {}
         limited = any(reward.stock is not None for reward in book.programme.rewards)
+        records, answers = lock_and_ask(
+            conn,
+            phones,
+            ids,
+            lambda phone: _new_customer(phone, book, now),
+            messages.inbound_query([event.sid for event in texts]),
+            *((loyalty.stock_query(),) if limited else ()),
+        )
+        lots, held, places, inbound, *stock = answers
+        language = book.programme.shop.languages[0]
         return _Loaded(
-            customers=load_customers(conn, records, book.programme.shop.languages[0], now),
-            by_phone={phone: row["id"] for phone, row in found.items()},
+            customers=customers_of(records, (lots, held, places), language, now),
+            by_phone={row["phone"]: identifier for identifier, row in records.items()},
             sendable={customer_id: row["sendable"] for customer_id, row in records.items()},
             repeated={
                 sid: Answer("repeated", message_id, tuple(Reply(row["id"], row["body"]) for row in replies))
-                for sid, (message_id, _, replies) in repeated.items()
+                for sid, (message_id, _, replies) in messages.with_replies(conn, inbound).items()
             },
-            stock=loyalty.stock_taken(conn) if limited else {},
+            stock=stock[0] if stock else {},
         )
 
     def _day_code(self, book: Book, now: datetime) -> str:

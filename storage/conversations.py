@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from sqlalchemy import (
     BigInteger,
@@ -23,7 +24,6 @@ from storage.database import (
     Moment,
     Row,
     Words,
-    all_rows,
     among,
     complete,
     first_row,
@@ -31,6 +31,7 @@ from storage.database import (
     metadata,
     write_many,
 )
+from storage.together import Query, ask, by_customer
 
 conversations = Table(
     "conversations",
@@ -80,10 +81,12 @@ _LATEST_OF = (
 
 def open_of(connection: Connection, customer_ids: Sequence[int]) -> dict[int, list[Row]]:
     """Return the open conversations of each customer, oldest first; customers without one are left out."""
-    found: dict[int, list[Row]] = {}
-    for row in all_rows(connection.execute(_OPEN_OF, {"customer_ids": customer_ids})):
-        found.setdefault(row["customer_id"], []).append(row)
-    return found
+    return cast("dict[int, list[Row]]", ask(connection, open_query(customer_ids))[0])
+
+
+def open_query(customer_ids: Sequence[int]) -> Query[dict[int, list[Row]]]:
+    """Ask what `open_of` returns."""
+    return Query(_OPEN_OF, {"customer_ids": customer_ids}, by_customer)
 
 
 def insert(connection: Connection, rows: Sequence[Row]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     Boolean,
@@ -37,6 +37,7 @@ from storage.database import (
     metadata,
     write_many,
 )
+from storage.together import Query, ask
 
 customers = Table(
     "customers",
@@ -95,6 +96,7 @@ _BY_IDS = select(customers).where(among(customers.c.id, "ids"))
 _LOCK_PHONES = _BY_PHONES.order_by(customers.c.id).with_for_update(key_share=True)
 _LOCK_IDS = _BY_IDS.order_by(customers.c.id).with_for_update(key_share=True)
 _KNOWN_PHONES = select(customers.c.phone).where(among(customers.c.phone, "phones"))
+_IDS_BY_PHONES = select(customers.c.phone, customers.c.id).where(among(customers.c.phone, "phones"))
 _BY_PHONE = select(customers).where(customers.c.phone == bindparam("phone"))
 _BY_ID = select(customers).where(customers.c.id == bindparam("id"))
 _BY_REFERRAL_CODE = select(customers.c.id).where(customers.c.referral_code == bindparam("code"))
@@ -148,6 +150,17 @@ def lock_or_make(connection: Connection, phones: Sequence[str], new: Callable[[s
     missing = [phone for phone in phones if phone not in known]
     insert_missing(connection, [new(phone) for phone in missing])
     return lock_by_phone(connection, phones) if missing or found is None else found
+
+
+def ids_by_phone(connection: Connection, phones: Sequence[str]) -> dict[str, int]:
+    """Return the ids of the customers with these numbers, locking nobody; unknown numbers are left out."""
+    query = Query(_IDS_BY_PHONES, {"phones": phones}, lambda rows: {row["phone"]: row["id"] for row in rows})
+    return cast("dict[str, int]", ask(connection, query)[0])
+
+
+def locking(ids: Sequence[int]) -> Query[dict[int, Row]]:
+    """Ask what `lock_by_id` returns, and lock."""
+    return Query(_LOCK_IDS, {"ids": ids}, lambda rows: {row["id"]: row for row in rows})
 
 
 @cache

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -22,6 +24,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     DateTime,
+    Delete,
     Dialect,
     Engine,
     Insert,
@@ -40,6 +43,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -249,34 +253,112 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
 
 
 def write_many(
-    connection: Connection, statement: Insert | Update, rows: Sequence[Row], empty: Row | None = None
-) -> int:
-    """Execute one statement for many rows in one call to the driver; return how many rows it changed.
+    connection: Connection,
+    statement: Insert | Update | Delete,
+    rows: Sequence[Row],
+    empty: Row | None = None,
+    then: Callable[[int], None] | None = None,
+) -> None:
+    """Execute one statement for many rows in one call to the driver; `then` is told how many rows it changed.
 
     The statement is compiled once; `empty` has what a row may leave out. For rows by the dozen this costs a
-    third of `Connection.execute`, which prepares each row's parameters by name.
+    third of `Connection.execute`, which prepares each row's parameters by name. In a block of
+    `storage.together` nothing waits: `then` is told at its end.
     """
     if not rows:
-        return 0
-    compiled, parameters, by_name = _plan(statement, connection.dialect)
+        return
     empty = empty or {}
+    if PIPELINE in connection.info and isinstance(statement, Insert):
+        _insert_document(connection, statement, rows, empty, then)
+        return
+    compiled, parameters, by_name = _plan(statement, connection.dialect)
     values = []
     for row in rows:
         full = {**empty, **row} if empty else row
         values.append(tuple([process(full[name]) if process else full[name] for name, process in parameters]))
-    if by_name:
-        names = [name for name, _ in parameters]
-        result = connection.exec_driver_sql(compiled, [dict(zip(names, each, strict=True)) for each in values])
-    else:
+    if not by_name:
         result = connection.exec_driver_sql(compiled, values)
-    return result.rowcount
+    else:
+        names = [name for name, _ in parameters]
+        named = [dict(zip(names, each, strict=True)) for each in values]
+        if PIPELINE in connection.info:
+            connection.info[PIPELINE].send_many(compiled, named, then)
+            return
+        result = connection.exec_driver_sql(compiled, named)
+    if then is not None:
+        then(result.rowcount)
+
+
+def _insert_document(
+    connection: Connection, statement: Insert, rows: Sequence[Row], empty: Row, then: Callable[[int], None] | None
+) -> None:
+    """Insert rows as one document that PostgreSQL takes apart: one parameter, however many rows and columns."""
+    sql, processes = _document_plan(statement, connection.dialect)
+    full = [{**empty, **row} for row in rows]
+    for name, process in processes:
+        for row in full:
+            row[name] = process(row[name])
+    document = to_json(full)
+    connection.info[PIPELINE].send(sql, (document,), then)
+
+
+@cache
+def _document_plan(statement: Insert, dialect: Dialect) -> tuple[str, Sequence[tuple[str, Callable[[Any], Any]]]]:
+    """Return a statement that inserts the rows of one JSON document, and what prepares the values."""
+    compiled = statement.compile(dialect=dialect)
+    names = [bind.key for bind in compiled.binds.values()]
+    table = statement.table
+    columns = ", ".join(f'"{name}"' for name in names)
+    _, conflict, then = str(compiled).partition(" ON CONFLICT")
+    sql = (
+        f'INSERT INTO "{table.name}" ({columns}) SELECT {columns}'  # noqa: S608 (names of our own columns)
+        f' FROM json_populate_recordset(NULL::"{table.name}", %s::json){conflict}{then}'
+    )
+    processes = [
+        (name, process)
+        for name in names
+        if not isinstance(table.c[name].type, Document)
+        and (process := table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) is not None
+    ]
+    return sql, processes
+
+
+PIPELINE = "pipeline"  #: the Trip in `Connection.info` while statements travel together
+
+
+@dataclass(slots=True)
+class Trip:
+    """Statements on their way to PostgreSQL, and who wants to know how many rows each changed."""
+
+    driver: Any
+    sync: Callable[[], None]  #: send everything and wait for the answers
+    told: list[tuple[Any, Callable[[int], None]]] = field(default_factory=list)
+
+    def send(self, sql: str, parameters: Sequence[Any], then: Callable[[int], None] | None) -> None:
+        """Send one statement."""
+        self._note(self.driver.execute(sql, parameters, prepare=True), then)
+
+    def send_many(self, sql: str, rows: Sequence[Row], then: Callable[[int], None] | None) -> None:
+        """Send one statement for each of these rows."""
+        cursor = self.driver.cursor()
+        cursor.executemany(sql, rows)
+        self._note(cursor, then)
+
+    def check(self) -> None:
+        """Tell everybody who wants to know, after the trip."""
+        for cursor, then in self.told:
+            then(cursor.rowcount)
+
+    def _note(self, cursor: Any, then: Callable[[int], None] | None) -> None:
+        if then is not None:
+            self.told.append((cursor, then))
 
 
 _Parameters = Sequence[tuple[str, Callable[[Any], Any] | None]]
 
 
 @cache
-def _plan(statement: Insert | Update, dialect: Dialect) -> tuple[str, _Parameters, bool]:
+def _plan(statement: Insert | Update | Delete, dialect: Dialect) -> tuple[str, _Parameters, bool]:
     """Return a statement's SQL, its parameters with what prepares each for the driver, and whether they go by name."""
     compiled = statement.compile(dialect=dialect)
     names = compiled.positiontup if compiled.positional else list(compiled.binds)
@@ -322,17 +404,37 @@ def open_engine(url: str) -> Engine:
     parsed = normal_url(url)
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed)
-    return create_engine(
+    engine = create_engine(
         parsed,
         pool_size=10,
         max_overflow=20,
         pool_timeout=30,
-        pool_pre_ping=True,
         query_cache_size=2000,
         hide_parameters=True,  # they are texts and numbers of customers; errors are logged
         connect_args={"options": _POSTGRES_OPTIONS} if "options" not in parsed.query else {},
         json_serializer=to_json,
     )
+    event.listen(engine, "checkin", _note_use)
+    event.listen(engine, "checkout", partial(_ping_when_idle, engine.dialect))
+    return engine
+
+
+_IDLE_SECONDS = 2.0
+
+
+def _note_use(_connection: Any, record: Any) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _ping_when_idle(dialect: Dialect, connection: Any, record: Any, _proxy: object) -> None:
+    """Look whether a connection still lives, unless it was used a moment ago: a look costs as much as a statement."""
+    used = record.info.get("used")
+    if used is None or time.monotonic() - used < _IDLE_SECONDS:
+        return
+    try:
+        dialect.do_ping(connection)
+    except Exception as trouble:
+        raise DisconnectionError from trouble
 
 
 def _open_sqlite(url: URL) -> Engine:

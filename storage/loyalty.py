@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -39,6 +39,7 @@ from storage.database import (
     write_many,
 )
 from storage.errors import KnownKey, Stale, meaning_of
+from storage.together import Query, ask
 
 ledger = Table(
     "ledger",
@@ -161,9 +162,19 @@ _GIVE_STOCK = (
 
 def lots_of(connection: Connection, customer_ids: Sequence[int]) -> dict[int, list[Lot]]:
     """Return each customer's lots with something left, in the order they are spent; others are left out."""
+    return cast("dict[int, list[Lot]]", ask(connection, lots_query(customer_ids))[0])
+
+
+def lots_query(customer_ids: Sequence[int]) -> Query[dict[int, list[Lot]]]:
+    """Ask what `lots_of` returns."""
+    return Query(_LOTS_OF, {"customer_ids": customer_ids}, _lots_by_customer)
+
+
+def _lots_by_customer(rows: Sequence[Row]) -> dict[int, list[Lot]]:
     found: dict[int, list[Lot]] = {}
-    for customer_id, *lot in connection.execute(_LOTS_OF, {"customer_ids": customer_ids}):
-        found.setdefault(customer_id, []).append(Lot(*lot))
+    for row in rows:
+        lot = Lot(row["entry_id"], row["remaining"], row["expires_at"])
+        found.setdefault(row["customer_id"], []).append(lot)
     return found
 
 
@@ -175,14 +186,17 @@ def insert_entries(connection: Connection, rows: Sequence[Row]) -> None:
     """
     if not rows:
         return
+
+    def check(written: int) -> None:
+        if written != len(rows):
+            mine = {row["id"] for row in rows}
+            known = connection.execute(_KEYS, {"keys": [row["key"] for row in rows]})
+            raise KnownKey(", ".join(sorted(row.key for row in known if row.id not in mine)))
+
     try:
-        written = write_many(connection, _INSERT_ENTRY[connection.dialect.name], rows, blank(ledger))
+        write_many(connection, _INSERT_ENTRY[connection.dialect.name], rows, blank(ledger), check)
     except IntegrityError as error:
         raise meaning_of(error) from error
-    if written != len(rows):
-        mine = {row["id"] for row in rows}
-        known = connection.execute(_KEYS, {"keys": [row["key"] for row in rows]})
-        raise KnownKey(", ".join(sorted(row.key for row in known if row.id not in mine)))
 
 
 def known_keys(connection: Connection, keys: Sequence[str]) -> set[str]:
@@ -203,8 +217,12 @@ def use_lots(connection: Connection, uses: Sequence[tuple[int, int, int]]) -> No
     if not uses:
         return
     parameters = [{"the_id": entry_id, "old": old, "new": new} for entry_id, old, new in uses]
-    if write_many(connection, _USE, parameters) != len(uses):
-        raise Stale("lots")
+
+    def check(written: int) -> None:
+        if written != len(uses):
+            raise Stale("lots")
+
+    write_many(connection, _USE, parameters, then=check)
 
 
 def refill_lot(connection: Connection, entry_id: int, count: int) -> None:
@@ -253,4 +271,12 @@ def take_stock(connection: Connection, reward: str, count: int, limit: int | Non
 
 def stock_taken(connection: Connection) -> dict[str, int]:
     """Return how many of each reward are out."""
-    return {row.reward: row.taken for row in connection.execute(select(stock.c.reward, stock.c.taken))}
+    return cast("dict[str, int]", ask(connection, stock_query())[0])
+
+
+_STOCK = select(stock.c.reward, stock.c.taken)
+
+
+def stock_query() -> Query[dict[str, int]]:
+    """Ask what `stock_taken` returns."""
+    return Query(_STOCK, {}, lambda rows: {row["reward"]: row["taken"] for row in rows})

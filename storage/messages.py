@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -39,6 +39,7 @@ from storage.database import (
     write_many,
 )
 from storage.ids import next_id
+from storage.together import Query, ask
 
 messages = Table(
     "messages",
@@ -222,17 +223,34 @@ def replies_to(connection: Connection, sids: Sequence[str]) -> dict[str, Answer]
 
     An immediate reply is an outbound row with `in_reply_to` set, without `send_after`, not suppressed.
     """
-    inbound = connection.execute(_INBOUND, {"sids": sids}).all()
-    found = {row.id: Answer(row.id, row.state, []) for row in inbound}
+    return with_replies(connection, ask(connection, inbound_query(sids))[0])
+
+
+def inbound_query(sids: Sequence[str]) -> Query[Sequence[Row]]:
+    """Ask which of these sids were seen before; `with_replies` adds what was answered to them."""
+    return Query(_INBOUND, {"sids": sids}, lambda rows: rows)
+
+
+def with_replies(connection: Connection, inbound: Sequence[Row]) -> dict[str, Answer]:
+    """Return what `replies_to` does, of the inbound messages that were found."""
+    found = {row["id"]: Answer(row["id"], row["state"], []) for row in inbound}
     if found:
         for reply in all_rows(connection.execute(_REPLIES, {"ids": list(found)})):
             found[reply["in_reply_to"]].replies.append(reply)
-    return {row.sid: found[row.id] for row in inbound}
+    return {row["sid"]: found[row["id"]] for row in inbound}
 
 
 def by_sid(connection: Connection, sid: str) -> Row | None:
     """Return the message the carrier calls by this sid."""
     return first_row(connection.execute(_BY_SID, {"sid": sid}))
+
+
+_STATES_BY_SIDS = select(messages.c.sid, messages.c.id, messages.c.state).where(among(messages.c.sid, "sids"))
+
+
+def by_sids(connection: Connection, sids: Sequence[str]) -> dict[str, Row]:
+    """Return `sid`, `id` and `state` of the messages with these sids."""
+    return {row["sid"]: row for row in all_rows(connection.execute(_STATES_BY_SIDS, {"sids": sids}))}
 
 
 def by_id(connection: Connection, identifier: int) -> Row | None:
@@ -258,6 +276,18 @@ def suppress_pending(connection: Connection, customer_ids: Sequence[int], reason
     """
     gone = connection.execute(_SUPPRESS, {"customer_ids": customer_ids, "why": reason}).all()
     return sorted(row.id for row in gone)
+
+
+_SUPPRESS_EACH = (
+    update(messages)
+    .where(messages.c.customer_id == bindparam("the_customer"), messages.c.state == QUEUED)
+    .values(state=literal_column("'suppressed'"), reason=bindparam("why"), send_after=null())
+)
+
+
+def suppress_all(connection: Connection, reasons: Mapping[int, str]) -> None:
+    """Suppress what is queued for each of these customers, in one call to the driver: `{customer id: reason}`."""
+    write_many(connection, _SUPPRESS_EACH, [{"the_customer": who, "why": why} for who, why in sorted(reasons.items())])
 
 
 #: How far a delivery is. A status moves a message up only; the carrier's callbacks come late, twice and out of order.

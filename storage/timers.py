@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Connection,
@@ -18,6 +19,8 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
+    literal_column,
+    or_,
     select,
     update,
 )
@@ -89,6 +92,19 @@ def cancel(connection: Connection, customer_id: int, scope: str | None = None) -
     if scope is None:
         return connection.execute(_CANCEL_ALL, {"customer_id": customer_id}).rowcount
     return connection.execute(_CANCEL_ONE, {"customer_id": customer_id, "scope": scope}).rowcount
+
+
+_CANCEL_MANY = delete(timers).where(
+    timers.c.customer_id == bindparam("the_customer"),
+    timers.c.kind == literal_column("'reminder'"),
+    or_(bindparam("any_scope", type_=Boolean), timers.c.scope == bindparam("the_scope", type_=Words)),
+)
+
+
+def cancel_many(connection: Connection, pairs: Sequence[tuple[int, str | None]]) -> None:
+    """Remove reminders as `cancel` does, for many customers in one call to the driver."""
+    parameters = [{"the_customer": who, "the_scope": scope, "any_scope": scope is None} for who, scope in pairs]
+    write_many(connection, _CANCEL_MANY, parameters)
 
 
 def of(connection: Connection, customer_id: int) -> list[Row]:

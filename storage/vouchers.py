@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import cast
 
 from sqlalchemy import (
     CheckConstraint,
@@ -20,7 +21,8 @@ from sqlalchemy import (
     update,
 )
 
-from storage.database import Id, Moment, Row, Words, all_rows, among, first_row, insert_rows, metadata
+from storage.database import Id, Moment, Row, Words, among, first_row, insert_rows, metadata
+from storage.together import Query, ask, by_customer
 
 vouchers = Table(
     "vouchers",
@@ -76,10 +78,12 @@ _EXPIRE = (
 
 def of(connection: Connection, customer_ids: Sequence[int]) -> dict[int, list[Row]]:
     """Return every voucher of each customer, whatever became of it, newest last; customers without are left out."""
-    found: dict[int, list[Row]] = {}
-    for row in all_rows(connection.execute(_OF, {"customer_ids": customer_ids})):
-        found.setdefault(row["customer_id"], []).append(row)
-    return found
+    return cast("dict[int, list[Row]]", ask(connection, query_of(customer_ids))[0])
+
+
+def query_of(customer_ids: Sequence[int]) -> Query[dict[int, list[Row]]]:
+    """Ask what `of` returns."""
+    return Query(_OF, {"customer_ids": customer_ids}, by_customer)
 
 
 def insert(connection: Connection, rows: Sequence[Row]) -> None:
