@@ -1,4 +1,4 @@
-"""Local times: the next moment of a clock time, opening hours in several zones, recurring days.
+"""Local times: the next moment of a clock time, opening hours in several zones, days that are closed.
 
 Moments are aware UTC datetimes, zones tz database names. Where the clocks change, a local time that
 does not exist moves forward by the gap (02:30 becomes 03:30) and one that happens twice is the first.
@@ -6,7 +6,6 @@ does not exist moves forward by the gap (02:30 becomes 03:30) and one that happe
 
 from __future__ import annotations
 
-from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -121,22 +120,6 @@ def next_allowed(moment: datetime, places: Sequence[Place], horizon: timedelta =
             return now
         now = latest
     return None
-
-
-def due_on(schedule_every: Literal["day", "week", "month"], local_date: date, anchor: date | None = None) -> bool:
-    """Say whether a schedule falls on a day.
-
-    Weekly is the anchor's weekday (without an anchor Monday), monthly its day of the month (without an
-    anchor the 1st), in shorter months their last day. Nothing falls before the anchor.
-    """
-    if anchor is not None and local_date < anchor:
-        return False
-    if schedule_every == "day":
-        return True
-    if schedule_every == "week":
-        return local_date.weekday() == (anchor.weekday() if anchor else 0)
-    day = anchor.day if anchor else 1
-    return local_date.day == min(day, monthrange(local_date.year, local_date.month)[1])
 
 
 def local_moment(day: date, clock: time, zone: str) -> datetime:

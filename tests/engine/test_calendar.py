@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.engine.calendar import due_on, next_local, next_open, window_open
+from bot.engine.calendar import next_local, next_open, window_open
 
 HOURS = (time(9), time(20), time(12))
 NEW_YORK, LOS_ANGELES = "America/New_York", "America/Los_Angeles"
@@ -172,25 +172,3 @@ def test_it_opens_at_midnight_before_the_clocks_change_in_the_same_night() -> No
     """At two in the night Morocco goes back an hour for Ramadan; the opening at midnight comes first."""
     hours = (time(0), time(2, 1), time(0))
     assert next_open(utc("2024-03-09 22:59"), ["Africa/Casablanca"], *hours) == utc("2024-03-09 23:00")
-
-
-def test_it_is_due_daily_weekly_monthly() -> None:
-    monday, sunday = date(2026, 3, 2), date(2026, 3, 8)
-    assert due_on("day", sunday)
-    assert due_on("week", monday)
-    assert not due_on("week", sunday)
-    assert due_on("week", sunday, date(2026, 3, 1))
-    assert due_on("month", date(2026, 3, 1))
-    assert not due_on("month", monday)
-    assert due_on("month", date(2026, 2, 28), date(2026, 1, 31))
-    assert not due_on("month", date(2026, 3, 30), date(2026, 1, 31))
-    assert not due_on("day", monday, sunday)
-
-
-@given(st.dates(date(2020, 1, 1), date(2030, 1, 1)), st.integers(0, 400))
-def test_it_is_due_once_a_week_and_once_a_month(anchor: date, ahead: int) -> None:
-    start = anchor + timedelta(days=ahead)
-    assert sum(due_on("week", start + timedelta(days=day), anchor) for day in range(7)) == 1
-    month = [start.replace(day=1) + timedelta(days=day) for day in range(31)]
-    days = [day for day in month if day.month == start.month and due_on("month", day, anchor)]
-    assert len(days) == 1 or (start.year, start.month) == (anchor.year, anchor.month)
