@@ -18,6 +18,7 @@ from bot.engine.words import normalise
 _SHORTEST = 5
 _TWO_EDITS_FROM = 8
 _LONGEST = 24
+_TAIL = 7  #: letters a keyword and a word of leaving may not end in alike, to be guessed
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,8 @@ def build_keywords(flows: Mapping[str, Flow], lexicon: Lexicon) -> Keywords:
 
 def _ends_a_stop(words: str, lexicon: Lexicon) -> bool:
     """Say whether a slip of the finger lies between a keyword and leaving: `subscribe`, `unsubscribe`."""
-    return any(stop != words and stop.endswith(words.split(" ")[0]) for stop in lexicon.stops)
+    word = words.split(" ")[0]
+    return any(stop != word and len(stop) > _TAIL and stop[-_TAIL:] == word[-_TAIL:] for stop in lexicon.stops)
 
 
 def _is_code(piece: str) -> bool:

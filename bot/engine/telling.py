@@ -29,6 +29,8 @@ def own_words(text: str, words: str, matched: str) -> str:
     begin = next((i for i in range(len(read)) if read[i : i + len(wanted)] == wanted), None)
     if begin is None:
         return matched
+    if len(read) == len(written):
+        return " ".join(written[begin : begin + len(wanted)])
     first, last = len(written), 0
     for tag, i, j, k, m in SequenceMatcher(None, read, written, autojunk=False).get_opcodes():
         low, high = max(i, begin), min(j, begin + len(wanted))
