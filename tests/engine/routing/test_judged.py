@@ -45,7 +45,7 @@ def is_right(label: dict[str, Any], routing: Routing) -> bool:
     return routing.decision in label["decision"].split("|") and label["intent"] in (None, routing.intent)
 
 
-@pytest.mark.parametrize("name", ["judge_a", "judge_b", "judge_c"])
+@pytest.mark.parametrize("name", ["judge_a", "judge_b", "judge_c", "judge_d"])
 def test_it_keeps_the_second_judges_texts_right(name: str) -> None:
     """Every wish to leave is heard, no harmless text leaves or is asked about; two in a hundred others may be wrong."""
     found = [(label, routed(label)) for label in read(name)]
