@@ -30,6 +30,7 @@ class FakeServer:
         self.host = host
         self.port = port
         self.busy = 0
+        self.connections: set[asyncio.Transport] = set()
         self._callbacks: asyncio.Queue[tuple[str, dict[str, str]]] = asyncio.Queue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
@@ -50,9 +51,12 @@ class FakeServer:
         self._ready.set()
         await self._end.wait()
         server.close()
+        for transport in list(self.connections):
+            transport.abort()
         for poster in posters:
             poster.cancel()
         await asyncio.gather(*posters, return_exceptions=True)
+        await asyncio.sleep(0)  # aborted connections are closed in the loop's next round
 
     def __enter__(self) -> FakeServer:
         """Serve in a thread."""
@@ -68,7 +72,7 @@ class FakeServer:
 
     def stop(self) -> None:
         """End serving, from any thread."""
-        if self._loop is not None and self._end is not None:
+        if self._loop is not None and self._end is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._end.set)
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes, float]:
@@ -168,26 +172,34 @@ class FakeServer:
     async def _post(self) -> None:
         """Post callbacks over a connection that stays open; one nobody listens for is lost, as in real life."""
         streams: dict[str, tuple[asyncio.StreamReader, asyncio.StreamWriter]] = {}
-        while True:
-            url, form = await self._callbacks.get()
-            parts = urlsplit(url)
-            body = urlencode(form).encode()
-            target = parts.path + (f"?{parts.query}" if parts.query else "")
-            head = (
-                f"POST {target} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
-                f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
-                f"X-Twilio-Signature: {sign(url, form.items(), self.carrier.behaviour.token)}\r\n\r\n"
-            )
-            try:
-                if parts.netloc not in streams:
-                    streams[parts.netloc] = await asyncio.open_connection(parts.hostname, parts.port or 80)
-                reader, writer = streams[parts.netloc]
-                writer.write(head.encode() + body)
-                await asyncio.wait_for(_read_answer(reader), 15)
-            except (OSError, EOFError, TimeoutError, ValueError):
-                stream = streams.pop(parts.netloc, None)
-                if stream is not None:
-                    stream[1].close()
+        try:
+            while True:
+                await self._post_one(streams, *await self._callbacks.get())
+        finally:
+            for _, writer in streams.values():
+                writer.close()
+
+    async def _post_one(
+        self, streams: dict[str, tuple[asyncio.StreamReader, asyncio.StreamWriter]], url: str, form: dict[str, str]
+    ) -> None:
+        parts = urlsplit(url)
+        body = urlencode(form).encode()
+        target = parts.path + (f"?{parts.query}" if parts.query else "")
+        head = (
+            f"POST {target} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+            f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
+            f"X-Twilio-Signature: {sign(url, form.items(), self.carrier.behaviour.token)}\r\n\r\n"
+        )
+        try:
+            if parts.netloc not in streams:
+                streams[parts.netloc] = await asyncio.open_connection(parts.hostname, parts.port or 80)
+            reader, writer = streams[parts.netloc]
+            writer.write(head.encode() + body)
+            await asyncio.wait_for(_read_answer(reader), 15)
+        except (OSError, EOFError, TimeoutError, ValueError):
+            stream = streams.pop(parts.netloc, None)
+            if stream is not None:
+                stream[1].close()
 
 
 async def _read_answer(reader: asyncio.StreamReader) -> None:
@@ -212,6 +224,11 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._server.connections.add(self._transport)
+
+    def connection_lost(self, _trouble: Exception | None) -> None:
+        if self._transport is not None:
+            self._server.connections.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data

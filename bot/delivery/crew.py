@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Literal, Self
@@ -97,3 +98,30 @@ class Crew:
                 self._done.put(self._attempt(*given))
             except BaseException as death:
                 self._done.put(death)
+
+
+class Clerk:
+    """Writes outcomes down beside the crew, one batch after the other; what broke is raised at the next batch."""
+
+    def __init__(self, write: Callable[[Sequence[Outcome]], None]) -> None:
+        self._write = write
+        self._pen: ThreadPoolExecutor | None = None
+        self._writing: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_trouble: object) -> None:
+        if self._pen is not None:
+            self._pen.shutdown(wait=True)
+
+    def write(self, outcomes: Sequence[Outcome], *, at_once: bool) -> None:
+        """Write a batch; `at_once` returns when it and those before are written."""
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
+        if at_once:
+            self._write(outcomes)
+            return
+        self._pen = self._pen or ThreadPoolExecutor(1, "recording")
+        self._writing = self._pen.submit(self._write, outcomes)

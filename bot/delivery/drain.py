@@ -12,7 +12,7 @@ from bot import telemetry
 from bot.carrier.port import Carrier, Outgoing
 from bot.catalog import Catalog
 from bot.delivery.claiming import Claims
-from bot.delivery.crew import Crew, Outcome
+from bot.delivery.crew import Clerk, Crew, Outcome
 from bot.delivery.rates import Rate
 from bot.delivery.recording import record
 from bot.delivery.settling import settle
@@ -22,6 +22,8 @@ from storage.database import Row
 CONCURRENCY = 16
 FRESH_SECONDS = 5.0  # what waited longer for its turn is judged anew: its customer may have left meanwhile
 _LONGEST_WORK = 30.0  # seconds
+_MOMENT_SECONDS = 0.2
+_MOST_ROUNDS = 12
 
 
 class Delivery:
@@ -54,25 +56,34 @@ class Delivery:
     def drain(self, now: datetime, most: int = 1_000) -> int:
         """Settle what is overdue and send what may go out now, at most `most` texts; return how many were claimed."""
         settle(self.engine, self.carrier, now)
-        done, more = 0, True
+        done, more, started = 0, True, time.monotonic()
         outcomes: list[Outcome] = []
-        with Crew(lambda row, taken: self._attempt(row, taken, now), self.concurrency) as crew:
+        with (
+            Clerk(lambda some: record(self.engine, some, now)) as clerk,
+            Crew(lambda row, taken: self._attempt(row, taken, now), self.concurrency) as crew,
+        ):
             while True:
-                # A full round is claimed while the last one is still going out, so nobody waits for the database.
-                if more and crew.in_flight <= self.concurrency:
-                    claim = self.claims.take(now, min(2 * self.concurrency, most - done))
+                # A round is claimed while the last one is still going out, so nobody waits for the database.
+                ahead = self._ahead(done - crew.in_flight, time.monotonic() - started)
+                if more and crew.in_flight <= ahead // 2:
+                    claim = self.claims.take(now, min(ahead, most - done))
                     done += claim.count
                     more = claim.count > 0 and done < most
                     if claim.cleared:
                         crew.give(claim.cleared)
                 if crew.in_flight:
                     outcomes += crew.gather()
-                    if len(outcomes) < self.concurrency and crew.in_flight:
+                    if len(outcomes) < ahead // 2 and crew.in_flight > self.concurrency:
                         continue
-                record(self.engine, outcomes, now)
+                clerk.write(outcomes, at_once=not crew.in_flight)
                 outcomes = []
                 if not more and not crew.in_flight:
                     return done
+
+    def _ahead(self, sent: int, seconds: float) -> int:
+        """Return how many to claim at once: as many as go out in a moment, so that an answer never waits for long."""
+        soon = int(sent / max(seconds, 0.001) * _MOMENT_SECONDS)
+        return min(_MOST_ROUNDS * self.concurrency, max(2 * self.concurrency, soon))
 
     def _attempt(self, row: Row, taken: float, now: datetime) -> Outcome:
         """Send one message, unless it waited so long that the gate has to be asked anew."""
