@@ -284,11 +284,15 @@ class Router:
 
 
 def as_line(text: str, routing: Routing) -> dict[str, Any]:
-    """Return a routing as the line `python -m bot route --jsonl` prints."""
+    """Return a routing as the line `python -m bot route --jsonl` prints.
+
+    Of the door's seven decisions, `fallback` stands for whatever starts nothing; its rule says whether the
+    text is answered (`fallback`, `empty`, `picture`) or left alone (`tapback`, `pleasantry`, `opted_out`, `held`).
+    """
     runner_up = routing.runner_up
     return {
         "text": text,
-        "decision": routing.decision,
+        "decision": "fallback" if routing.decision in ("ignore", "hold") else routing.decision,
         "flow": routing.flow,
         "intent": routing.intent,
         "rule": routing.rule,
