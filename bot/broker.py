@@ -88,7 +88,7 @@ class CeleryBroker:
         self._app.task(_guarded(handle), name=TASK, acks_late=True, ignore_result=True)
         options = ("--pool=threads", "--concurrency=1", "--without-gossip", "--without-mingle", "--without-heartbeat")
         with contextlib.suppress(SystemExit):
-            self._app.worker_main(["worker", f"--queues={QUEUE}", "--loglevel=WARNING", *options])
+            self._app.worker_main(["--quiet", "worker", f"--queues={QUEUE}", "--loglevel=WARNING", *options])
 
     def close(self) -> None:
         """Stop the sending thread."""
@@ -154,6 +154,7 @@ def celery_app(url: str) -> Celery:
         task_reject_on_worker_lost=False,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
         worker_enable_remote_control=False,
         worker_send_task_events=False,
         broker_connection_timeout=_CONNECT_SECONDS,

@@ -1,4 +1,7 @@
-"""`make chaos`: the three scenes in full. `python -m tests.chaos.run --kills 20 --deliveries 10000 --hostile 100000`.
+"""`make chaos`: the scenes in full. `python -m tests.chaos.run --kills 20 --deliveries 10000 --hostile 100000`.
+
+The fourth is texts in and out with real processes, on PostgreSQL and Redis of its own and on SQLite, while
+everything is killed: `--messages 100000 --outbound-kills 100` in full, `--messages 0` leaves it out.
 
 `--database` names a database to use (it is left behind for a look); by default each scene gets its own file.
 """
@@ -11,6 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.chaos.outbound import outbound
 from tests.chaos.scenes import hostile, repeats, sudden_death
 
 
@@ -20,6 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--deliveries", type=int, default=10_000)
     parser.add_argument("--hostile", type=int, default=100_000)
+    parser.add_argument("--messages", type=int, default=2_000, help="texts in and out in the fourth scene")
+    parser.add_argument("--outbound-kills", type=int, default=10)
+    parser.add_argument("--on", choices=("postgres", "sqlite"), nargs="+", default=["postgres", "sqlite"])
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -31,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ):
             outcomes.append(play())
             print(outcomes[-1], flush=True)
+    for kind in options.on if options.messages else ():
+        outcomes.append(outbound(kind, options.messages, options.outbound_kills))
+        print(outcomes[-1], flush=True)
     return 1 if any(outcome.faults for outcome in outcomes) else 0
 
 
