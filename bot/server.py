@@ -30,6 +30,8 @@ from bot.workers import start_ticking
 GROUP = 64  # beyond this a commit costs little per event and the first one would wait too long
 WAITING = 1024  # more than this lying about is answered 503: the carrier tries again or falls back
 PAGE_THREADS = 16
+LINGER = 0.002  # seconds; on PostgreSQL a group of eight costs half as much for each text as two groups of four
+_MOMENT = 0.02  # seconds: whoever was answered longer ago is not about to write again
 SWITCH_SECONDS = 0.0005  # a page that computes holds the interpreter this long at most, not 5 ms
 
 Scope = dict[str, Any]
@@ -42,9 +44,15 @@ A = TypeVar("A")
 class Groups(Generic[E, A]):
     """Brings events that lie together to one call in the writer's thread."""
 
-    def __init__(self, take: Callable[[Sequence[E]], Sequence[A]], writer: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, take: Callable[[Sequence[E]], Sequence[A]], writer: ThreadPoolExecutor, linger: float = 0.0
+    ) -> None:
+        """`linger`: seconds to wait, under load, for as many as there were a moment ago. Alone nobody waits."""
         self._take = take
         self._writer = writer
+        self._linger = linger
+        self._crowd = 0  # how many were here at once a moment ago
+        self._ended = 0.0
         self._lying: deque[tuple[E, asyncio.Future[A]]] = deque()
         self._draining: asyncio.Task[None] | None = None
 
@@ -63,6 +71,8 @@ class Groups(Generic[E, A]):
     async def _drain(self) -> None:
         loop = asyncio.get_running_loop()
         while self._lying:
+            if len(self._lying) < self._crowd and self._linger and loop.time() - self._ended < _MOMENT:
+                await asyncio.sleep(self._linger)
             group = [self._lying.popleft() for _ in range(min(GROUP, len(self._lying)))]
             try:
                 answers = await loop.run_in_executor(self._writer, self._take, [event for event, _ in group])
@@ -73,6 +83,7 @@ class Groups(Generic[E, A]):
                 for _, waiting in group:
                     if not waiting.done():
                         waiting.set_exception(trouble)
+            self._crowd, self._ended = min(GROUP, len(group) + len(self._lying)), loop.time()
         self._draining = None  # nothing was awaited since nothing lay there
 
     async def close(self) -> None:
@@ -91,7 +102,9 @@ class Server:
         self._writer = ThreadPoolExecutor(1, "writer")
         shop = self._shop
         self._texts: Groups[MessageReceived, Answer] = Groups(
-            lambda texts: shop.turns.take(texts, shop.clock.now()), self._writer
+            lambda texts: shop.turns.take(texts, shop.clock.now()),
+            self._writer,
+            0.0 if shop.settings.sqlite else LINGER,
         )
         self._statuses: Groups[StatusReported, None] = Groups(shop.statuses.take, self._writer)
         self._ticks: Any = None

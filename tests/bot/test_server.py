@@ -332,3 +332,29 @@ def test_one_status_that_cannot_be_written_loses_no_other(served: Server, monkey
         served._shop.statuses.take(reports)
     with served._shop.engine.connect() as conn:
         assert conn.exec_driver_sql("select count(*) from status_log").scalar() == 2
+
+
+def test_under_load_a_group_waits_for_as_many_as_there_were() -> None:
+    """Those who were answered together come again together; whoever is alone waits for nobody."""
+    sizes: list[int] = []
+
+    def take(events: Sequence[str]) -> Sequence[str]:
+        sizes.append(len(events))
+        return events
+
+    async def story(writer: ThreadPoolExecutor) -> None:
+        groups: Groups[str, str] = Groups(take, writer, linger=0.005)
+
+        async def talk(name: str, texts: int) -> None:
+            for number in range(texts):
+                assert await groups.take(f"{name}{number}") == f"{name}{number}"
+
+        await talk("alone", 5)
+        assert sizes == [1] * 5
+        await asyncio.gather(*(talk(name, 20) for name in "abcdefgh"))
+
+    with ThreadPoolExecutor(1) as writer:
+        asyncio.run(story(writer))
+    together = sizes[5:]
+    assert sum(together) == 160
+    assert len(together) <= 40
