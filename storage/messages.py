@@ -22,6 +22,7 @@ from sqlalchemy import (
     literal_column,
     null,
     select,
+    text,
     update,
 )
 
@@ -347,6 +348,12 @@ _MOVE = (
         claimed_until=null(),
     )
 )
+#: The same for many at once where the database takes lists.
+_MOVE_TOGETHER = """UPDATE messages SET sid = given.sid, state = given.state, error_code = given.error_code,
+    sent_at = given.sent_at, delivered_at = given.delivered_at, claimed_until = NULL
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:sids AS text[]), CAST(:states AS text[]), CAST(:error_codes AS text[]),
+    CAST(:sent_ats AS timestamptz[]), CAST(:delivered_ats AS timestamptz[]))
+    AS given(id, sid, state, error_code, sent_at, delivered_at) WHERE messages.id = given.id"""
 _EARLY = (
     select(status_log)
     .where(among(status_log.c.sid, "sids"), status_log.c.message_id.is_(None))
@@ -417,17 +424,22 @@ def _move(connection: Connection, updates: Sequence[tuple[int, Row]]) -> list[Mo
         if message_id in after and _fold(after[message_id], update_):
             touched.add(message_id)
     if touched:
-        names = ("sid", "state", "error_code", "sent_at", "delivered_at")
-        write_many(
-            connection,
-            _MOVE,
-            [{"the_id": i, **{f"new_{name}": after[i][name] for name in names}} for i in sorted(touched)],
-        )
+        _write_moved(connection, [after[i] for i in sorted(touched)])
     return [
         Moved(i, before[i]["customer_id"], before[i]["state"], after[i]["state"], after[i]["error_code"])
         for i in sorted(touched)
         if after[i]["state"] != before[i]["state"]
     ]
+
+
+def _write_moved(connection: Connection, rows: Sequence[Row]) -> None:
+    names = ("sid", "state", "error_code", "sent_at", "delivered_at")
+    if connection.dialect.name == "postgresql":
+        lists = {f"{name}s": [row[name] for row in rows] for name in ("id", *names)}
+        connection.execute(text(_MOVE_TOGETHER), lists)
+        return
+    parameters = [{"the_id": row["id"], **{f"new_{name}": row[name] for name in names}} for row in rows]
+    write_many(connection, _MOVE, parameters)
 
 
 def _fold(message: dict[str, Any], update_: Row) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Integer, bindparam, func, literal_column, null, or_, select, update
+from sqlalchemy import Connection, Integer, bindparam, func, literal_column, null, or_, select, text, update
 
 from storage.database import Moment, Row, all_rows, among, write_many
 from storage.messages import (
@@ -70,6 +70,11 @@ _SENT = (
         claimed_until=null(),
     )
 )
+#: The same for many at once where the database takes lists; one statement for each costs it four times as much.
+_SENT_TOGETHER = """UPDATE messages SET state = 'sent', sid = COALESCE(messages.sid, given.sid),
+    sent_at = COALESCE(messages.sent_at, given.at), claimed_until = NULL
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:sids AS text[]), CAST(:ats AS timestamptz[])) AS given(id, sid, at)
+    WHERE messages.id = given.id AND messages.state IN ('sending', 'unknown')"""
 # An outcome counts only for the attempt it came from: whoever was late finds another's attempt in the row.
 _SAME_ATTEMPT = _c.attempts == func.coalesce(bindparam("attempt", type_=Integer), _c.attempts)
 _PUT_BACK = (
@@ -215,8 +220,12 @@ def sent(connection: Connection, rows: Sequence[Row]) -> list[Moved]:
     """
     if not rows:
         return []
-    parameters = [{"the_id": row["id"], "new_sid": row["sid"], "new_sent_at": row["at"]} for row in rows]
-    write_many(connection, _SENT, parameters)
+    if connection.dialect.name == "postgresql":
+        lists = {f"{name}s": [row[name] for row in rows] for name in ("id", "sid", "at")}
+        connection.execute(text(_SENT_TOGETHER), lists)
+    else:
+        parameters = [{"the_id": row["id"], "new_sid": row["sid"], "new_sent_at": row["at"]} for row in rows]
+        write_many(connection, _SENT, parameters)
     return catch_up(connection, {row["sid"]: row["id"] for row in rows if row["sid"]})
 
 

@@ -77,19 +77,19 @@ def carrier_at(url: str) -> TwilioCarrier:
     )
 
 
-def bare(carrier: TwilioCarrier, count: int, concurrency: int) -> float:
-    """Post `count` texts from threads, nothing else; return texts a second."""
+def bare(carrier: TwilioCarrier, count: int, concurrency: int) -> tuple[float, float]:
+    """Post `count` texts from threads, nothing else; return texts a second and our CPU for each in µs."""
 
     def attempt(row: Row, _taken: float) -> Outcome:
         return Outcome(row, "sent", carrier.send(Outgoing(row["id"], row["to"], SHOP, TEXT, "")).sid)
 
     rows = [{"id": i, "customer_id": i, "to": f"+1303{i:07}"} for i in range(count)]
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     with Crew(attempt, concurrency) as crew:
         crew.give(rows)
         while crew.in_flight:
             crew.gather()
-    return count / (time.perf_counter() - started)
+    return count / (time.perf_counter() - started), (time.process_time() - cpu) / count * 1e6
 
 
 def fill(engine: Engine, count: int, purpose: str) -> None:
@@ -124,17 +124,17 @@ def fill(engine: Engine, count: int, purpose: str) -> None:
         messages.insert(conn, rows)
 
 
-def drain(engine: Engine, carrier: TwilioCarrier, count: int, concurrency: int, purpose: str) -> float:
-    """Fill the outbox and drain it as the worker does; return texts a second."""
+def drain(engine: Engine, carrier: TwilioCarrier, count: int, concurrency: int, purpose: str) -> tuple[float, float]:
+    """Fill the outbox and drain it as the worker does; return texts a second and our CPU for each in µs."""
     fill(engine, count, purpose)
     catalog = Catalog(engine, ROOT / "flows")
     catalog.refresh(NOON)
     delivery = Delivery(engine, catalog, carrier, "", concurrency=concurrency)
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     done = delivery.work(lambda: NOON)
-    seconds = time.perf_counter() - started
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     assert done == count, (done, count)
-    return count / seconds
+    return count / seconds, cpu / count * 1e6
 
 
 def statuses(engine: Engine, count: int) -> float:
@@ -198,10 +198,13 @@ def main() -> None:
 def _compare(name: str, engine: Engine, carrier: TwilioCarrier, options: argparse.Namespace) -> None:
     pairs = []
     for _ in range(options.rounds):
-        alone = bare(carrier, options.messages, options.concurrency)
-        drained = drain(engine, carrier, options.messages, options.concurrency, options.purpose)
+        (alone, alone_cpu), (drained, drained_cpu) = (
+            bare(carrier, options.messages, options.concurrency),
+            drain(engine, carrier, options.messages, options.concurrency, options.purpose),
+        )
         pairs.append((alone, drained))
-        print(f"{name}: bare {alone:,.0f}/s, drain {drained:,.0f}/s, ratio {drained / alone:.2f}")
+        cpu = f"our CPU for each {alone_cpu:.0f} and {drained_cpu:.0f} µs"
+        print(f"{name}: bare {alone:,.0f}/s, drain {drained:,.0f}/s, ratio {drained / alone:.2f}; {cpu}")
     print(f"{name}: median ratio {statistics.median(drained / alone for alone, drained in pairs):.2f}")
     print(f"{name}: status callbacks {statuses(engine, options.messages):,.0f}/s")
 

@@ -149,7 +149,7 @@ def test_it_sends_each_message_once(
 
 def test_it_sends_nothing_after_a_stop(engine: Engine, catalog: Catalog) -> None:
     """Who leaves while a campaign runs is in no claim after that, whatever is still queued."""
-    ids = queue(engine, 40, purpose="service")
+    ids = queue(engine, 150, purpose="service")
     carrier = Carrier()
     left: list[str] = []
     once = iter([True])
@@ -171,7 +171,7 @@ def test_it_sends_nothing_after_a_stop(engine: Engine, catalog: Catalog) -> None
     Delivery(engine, catalog, carrier, "https://shop.example", concurrency=2).drain(NOON)
     assert left
     assert not {each.to for each in carrier.books} & set(left)
-    assert states(engine, ids) == {"sent": 40 - len(left), "suppressed": len(left)}
+    assert states(engine, ids) == {"sent": 150 - len(left), "suppressed": len(left)}
 
 
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
