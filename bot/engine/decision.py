@@ -43,7 +43,11 @@ class Decision:
                     "matched": routing.matched,
                     "score": round(routing.score, 3),
                     "runner_up": (
-                        {"what": routing.runner_up.what, "matched": routing.runner_up.matched, "score": round(routing.runner_up.score, 3)}
+                        {
+                            "what": routing.runner_up.what,
+                            "matched": routing.runner_up.matched,
+                            "score": round(routing.runner_up.score, 3),
+                        }
                         if routing.runner_up
                         else None
                     ),
@@ -54,7 +58,14 @@ class Decision:
                 else {}
             ),
             "steps": [
-                {"flow": s.flow, "from": s.source, "outcome": s.outcome, "to": s.target, "at": s.place, "refused": list(s.refused)}
+                {
+                    "flow": s.flow,
+                    "from": s.source,
+                    "outcome": s.outcome,
+                    "to": s.target,
+                    "at": s.place,
+                    "refused": list(s.refused),
+                }
                 for s in self.steps
             ],
             "effects": [type(effect).__name__ for effect in self.effects],

@@ -141,9 +141,7 @@ def _choice(ask: Ask, text: str, choices: Sequence[Choice], lexicon: Lexicon) ->
         return None
     if words.isdecimal() and 1 <= int(words[:4]) <= len(choices):
         return _chosen(ask, choices[int(words) - 1], words)
-    names = [
-        [known_words(lexicon, name) for name in (c.label, c.key.replace("_", " "), *c.words)] for c in choices
-    ]
+    names = [[known_words(lexicon, name) for name in (c.label, c.key.replace("_", " "), *c.words)] for c in choices]
     for choice, known in zip(choices, names, strict=True):
         if words in known:
             return _chosen(ask, choice, words)
@@ -181,9 +179,7 @@ def _by_name(
     rest = [token for token in tokens if token not in replies.choosing]
     if not rest or not replies.negations.isdisjoint(rest) or not replies.turns.isdisjoint(rest):
         return None
-    scored = sorted(
-        ((_likeness(rest, known), place) for place, known in enumerate(names)), key=lambda s: (-s[0], s[1])
-    )
+    scored = sorted(((_likeness(rest, known), place) for place, known in enumerate(names)), key=lambda s: (-s[0], s[1]))
     (best, place), second = scored[0], scored[1] if len(scored) > 1 else (0.0, -1)
     runner_up = RunnerUp(choices[second[1]].key, names[second[1]][0], second[0]) if second[0] > 0 else None
     if best < 0.5 or best - second[0] < 0.15:
@@ -314,7 +310,7 @@ def _name(value: str, replies: Replies) -> str:
         for taken in (size, size + 1):  # "I'm" is one piece and two words elsewhere
             if len(pieces) > taken and " ".join(said[:taken]) == lead:
                 return " ".join(pieces[taken:]).strip(" .,!")
-    return value.strip(" .,!\"“”")
+    return value.strip(' .,!"“”')
 
 
 def keyword(keywords: Sequence[str], text: str, lexicon: Lexicon, *, fuzzy: bool = True) -> Understood | None:

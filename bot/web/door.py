@@ -18,8 +18,8 @@ from bot.carrier.port import StatusReported
 from bot.clock import Clock
 from bot.engine.events import Media, MessageReceived
 from bot.settings import Settings
-from bot.turn import Answer
 from bot.signature import authentic, signed_urls
+from bot.turn import Answer
 
 LARGEST_FORM = 64 * 1024  # bytes; 1,600 characters and ten media URLs need less than a quarter of it
 MOST_FIELDS = 400

@@ -15,7 +15,14 @@ from sqlalchemy.dialects import sqlite
 from storage import migrate
 
 #: Tables that stay small, or questions asked of a whole table.
-SMALL = {"handoffs._WAITING", "loyalty._STOCK", "reviews._WAITING", "revisions._LATEST", "revisions._ranked", "customers._COUNT"}
+SMALL = {
+    "handoffs._WAITING",
+    "loyalty._STOCK",
+    "reviews._WAITING",
+    "revisions._LATEST",
+    "revisions._ranked",
+    "customers._COUNT",
+}
 DEMO = {"handsets"}  # what only the demo's simulated phones ask
 # The parameter itself; indexes that hold nothing but what is asked for; a walk with one step for each lane.
 HARMLESS = "json_each|ix_messages_(broken|dead)|^SCAN lanes$"

@@ -26,9 +26,7 @@ EXPECTATIONS: dict[str, Expectation] = {
         "redeem", "choosing", Ask("choice", HERE, slot="reward", source="rewards_in_reach"), REWARDS, ("NO", "BACK")
     ),
     "redeem:redeemed": Expectation("redeem", "redeemed", None, (), ("UNDO",)),
-    "survey:scoring": Expectation(
-        "survey", "scoring", Ask("number", HERE, slot="score", minimum=1, maximum=5), (), ()
-    ),
+    "survey:scoring": Expectation("survey", "scoring", Ask("number", HERE, slot="score", minimum=1, maximum=5), (), ()),
     "profile:naming": Expectation("profile", "naming", Ask("text", HERE, slot="name", maximum=40), (), ("SKIP",)),
     "profile:birthday": Expectation(
         "profile", "birthday", Ask("date", HERE, slot="birthday", dates="birthday"), (), ("SKIP",)

@@ -75,7 +75,7 @@ def test_a_guard_hides_only_its_own_words(text: str) -> None:
 
 
 def test_a_conditional_threat_leaves() -> None:
-    """"If you don't stop" is no "don't stop"."""
+    """ "If you don't stop" is no "don't stop"."""
     assert level("If you don't stop texting me I will call the police") == "leave"
 
 
@@ -90,7 +90,7 @@ def test_doubt_is_asked_back(text: str) -> None:
 
 
 def test_praise_turns_stop_into_a_question() -> None:
-    """"Stop! These are too good" is asked about, never obeyed."""
+    """ "Stop! These are too good" is asked about, never obeyed."""
     assert level("Stop! These deals are too good") == "perhaps"
 
 

@@ -105,7 +105,7 @@ def test_a_doubt_is_asked_once() -> None:
 
 
 def test_an_old_doubt_does_not_turn_another_answer_into_leaving() -> None:
-    """"I don't want it" says no to a reward, whatever was doubted last week; asked about leaving, it leaves."""
+    """ "I don't want it" says no to a reward, whatever was doubted last week; asked about leaving, it leaves."""
     assert route("I don't want it", doubt=True, state="redeem:confirming").outcome == "no"
     asking = Expectation("unsure", "asking", Ask("yes_no", HERE), (), ())
     assert route("I don't want it", doubt=True, expectation=asking).decision == "opt_out"

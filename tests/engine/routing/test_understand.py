@@ -83,7 +83,7 @@ def test_a_fixed_choice_answers_with_its_key() -> None:
 
 
 def test_two_choices_that_fit_alike_are_no_choice() -> None:
-    """"free" is in both names."""
+    """ "free" is in both names."""
     choices = (Choice("cookie", "Free cookie", (), "cookie"), Choice("latte", "Free latte", (), "latte"))
     assert ask("choice", "free", choices, source="rewards_in_reach") is None
     assert ask("choice", "not the latte", choices, source="rewards_in_reach") is None
@@ -203,8 +203,12 @@ def test_half_an_address_is_a_problem() -> None:
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("Ana", "Ana"), ("  John   Smith ", "John Smith"), ("My name is Ana", "Ana"), ("I'm O'Brien", "O'Brien"),
-        ("Me llamo José", "José"), ("Ana\n\nSent from my iPhone", "Ana"),
+        ("Ana", "Ana"),
+        ("  John   Smith ", "John Smith"),
+        ("My name is Ana", "Ana"),
+        ("I'm O'Brien", "O'Brien"),
+        ("Me llamo José", "José"),
+        ("Ana\n\nSent from my iPhone", "Ana"),
     ],
 )
 def test_it_takes_a_name_as_written(text: str, name: str) -> None:
