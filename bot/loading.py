@@ -27,12 +27,17 @@ def about(ids: Sequence[int]) -> tuple[Query[Any], ...]:
 
 
 def lock_and_ask(
-    conn: Connection, phones: Sequence[str], ids: Sequence[int], new: Callable[[str], Row], *more: Query[Any]
+    conn: Connection,
+    phones: Sequence[str],
+    ids: Sequence[int],
+    new: Callable[[str], Row],
+    seen: dict[str, int],
+    *more: Query[Any],
 ) -> tuple[dict[int, Row], list[Any]]:
     """Lock customers by number or by id; `new` gives the row of a number not known yet.
 
     Return their rows, and the answers to `about` and `more` as they are under the lock. On PostgreSQL that
-    takes two trips, one for those who write in for the first time at the same moment at two doors.
+    takes two trips, and one for customers all of whom were `seen` lately: a number's id never changes.
     """
     if conn.dialect.name == "sqlite":
         found = customers.lock_or_make(conn, phones, new) if phones else {}
@@ -40,16 +45,25 @@ def lock_and_ask(
         if ids:
             records.update(customers.lock_by_id(conn, ids))
         return records, ask(conn, *about(list(records)), *more)
-    known = customers.ids_by_phone(conn, phones) if phones else {}
+    unseen = [phone for phone in phones if phone not in seen]
+    known = {phone: seen[phone] for phone in phones if phone in seen}
+    if unseen:
+        known.update(customers.ids_by_phone(conn, unseen))
     made = [new(phone) for phone in phones if phone not in known]
     everybody = [*ids, *known.values(), *(row["id"] for row in made)]
     with together(conn):  # nobody is locked before everybody is inserted, see `customers.lock_or_make`
         customers.insert_missing(conn, made)
         records, *answers = ask(conn, customers.locking(everybody), *about(everybody), *more)
-    if made and len(records) < len(everybody):  # another process was faster with one of them
+    if phones and len(records) < len(everybody):  # another process was faster with one of them, or one was removed
         records = {row["id"]: row for row in customers.lock_or_make(conn, phones, new).values()}
         answers = ask(conn, *about(list(records)), *more)
+    if len(seen) > _SEEN:
+        seen.clear()
+    seen.update((row["phone"], identifier) for identifier, row in records.items())
     return records, answers
+
+
+_SEEN = 50_000  # numbers a process remembers, some 10 MB
 
 
 def customers_of(

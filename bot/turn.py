@@ -84,6 +84,7 @@ class Turns:
         self.catalog = catalog
         self.settings = settings
         self.broker = broker or NoBroker()
+        self._seen: dict[str, int] = {}  #: ids of numbers, see `lock_and_ask`
 
     def take(self, events: Sequence[Event], now: datetime) -> list[Answer]:
         """Handle events and return their answers in the same order.
@@ -253,6 +254,7 @@ class Turns:
             phones,
             ids,
             lambda phone: _new_customer(phone, book, now),
+            self._seen,
             messages.inbound_query([event.sid for event in texts]),
             *((loyalty.stock_query(),) if limited else ()),
         )
