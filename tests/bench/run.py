@@ -3,7 +3,7 @@
 These machines are noisy: single figures drift, so each round plays the floor and the product one after
 the other and what counts is the ratio within a round. Usage: `python -m tests.bench.run [--rounds N]
 [--customers N] [--connections 16 64] [--crowd 1000000] [--database sqlite postgres]`. On PostgreSQL both
-get a fresh database each, on the server TEST_POSTGRES_URL names or the one of this machine, and two processes.
+get a fresh database each, on the server TEST_POSTGRES_URL names or the one of this machine.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def pair_on(kind: str, folder: Path, connections: int, web_workers: int) -> Iter
 
 
 def against_floor(
-    folder: Path, rounds: int, customers: int, connections: int, kind: str = "sqlite", web_workers: int = 2
+    folder: Path, rounds: int, customers: int, connections: int, kind: str = "sqlite", web_workers: int = 1
 ) -> float:
     """Play the journey on both, in turns; print figures and return the median ratio of msg/s."""
     print(f"\nJourney of 8 texts, {customers} customers a round, {connections} connections, {rounds} rounds, {kind}")
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--connections", type=int, nargs="+", default=[16, 64])
     parser.add_argument("--crowd", type=int, default=0, help="also compare 1,000 customers with this many")
     parser.add_argument("--database", choices=("sqlite", "postgres"), nargs="+", default=["sqlite"])
-    parser.add_argument("--web-workers", type=int, default=2, help="the product's processes on PostgreSQL")
+    parser.add_argument("--web-workers", type=int, default=1, help="the product's processes on PostgreSQL; the floor has two")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
