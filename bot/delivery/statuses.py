@@ -21,16 +21,35 @@ class Statuses:
         self.engine = engine
 
     def take(self, reports: Sequence[StatusReported]) -> list[None]:
-        """Log callbacks and move messages forward; a lower state never replaces a higher one."""
-        with writing(self.engine) as conn:
-            if any(report.error_code for report in reports):
-                lock_for(conn, _told_of(messages.whose(conn, [report.as_update() for report in reports])))
-            moved = messages.move_forward(conn, [report.as_update() for report in reports])
-            told = [Told(m.error_code, m.message_id, m.customer_id) for m in moved if m.error_code]
-            take_consequences(conn, told, reports[-1].at)
+        """Log callbacks and move messages forward; a lower state never replaces a higher one.
+
+        When one of them cannot be written the others still are, each alone; then what broke is raised.
+        """
+        try:
+            self._take(reports)
+        except Exception as broken:
+            if len(reports) == 1:
+                raise
+            trouble: Exception | None = None
+            for report in reports:
+                try:
+                    self._take([report])
+                except Exception as again:
+                    trouble = again
+            if trouble is not None:
+                raise trouble from broken
         for state, count in Counter(report.state for report in reports).items():
             telemetry.status(state, count)
         return [None] * len(reports)
+
+    def _take(self, reports: Sequence[StatusReported]) -> None:
+        updates = [report.as_update() for report in reports]
+        with writing(self.engine) as conn:
+            if any(report.error_code for report in reports):
+                lock_for(conn, _told_of(messages.whose(conn, updates)))
+            moved = messages.move_forward(conn, updates)
+            told = [Told(m.error_code, m.message_id, m.customer_id) for m in moved if m.error_code]
+            take_consequences(conn, told, reports[-1].at)
 
 
 def _told_of(owners: Sequence[tuple[str, int, int | None]]) -> list[Told]:

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete
 
+from bot import telemetry
 from bot.carrier.port import Accepted, Found, Outgoing, StatusReported
 from bot.catalog import Catalog
 from bot.delivery import Delivery, Rate, Statuses, drain, rate_of, resume, stopped
@@ -147,10 +148,12 @@ def test_it_sends_each_message_once(
     assert Counter(each.body for each in carrier.books) == {body: 1 for body, end in ends.items() if end == "sent"}
 
 
-def test_it_sends_nothing_after_a_stop(engine: Engine, catalog: Catalog) -> None:
+def test_it_sends_nothing_after_a_stop(engine: Engine, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who leaves while a campaign runs is in no claim after that, whatever is still queued."""
     ids = queue(engine, 150, purpose="service")
     carrier = Carrier()
+    with reading(engine) as conn:
+        people = [stored(conn, identifier)["customer_id"] for identifier in ids]
     left: list[str] = []
     once = iter([True])
 
@@ -158,7 +161,6 @@ def test_it_sends_nothing_after_a_stop(engine: Engine, catalog: Catalog) -> None
         def send(self, outgoing: Outgoing) -> Accepted:
             if len(self.books) >= 5 and next(once, False):
                 with writing(engine) as conn:  # as a turn does it
-                    people = [stored(conn, identifier)["customer_id"] for identifier in ids]
                     customers.lock_by_id(conn, people)
                     gone = messages.suppress_pending(conn, people, "opted_out", NOON)
                     rows = [stored(conn, identifier) for identifier in gone]
@@ -168,7 +170,10 @@ def test_it_sends_nothing_after_a_stop(engine: Engine, catalog: Catalog) -> None
             return super().send(outgoing)
 
     carrier = Leaving()
+    broken: list[BaseException] = []
+    monkeypatch.setattr(telemetry, "broke", lambda _what, trouble, **_more: broken.append(trouble))
     Delivery(engine, catalog, carrier, "https://shop.example", concurrency=2).drain(NOON)
+    assert not broken
     assert left
     assert not {each.to for each in carrier.books} & set(left)
     assert states(engine, ids) == {"sent": 150 - len(left), "suppressed": len(left)}
