@@ -157,7 +157,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--connections", type=int, nargs="+", default=[16, 64])
     parser.add_argument("--crowd", type=int, default=0, help="also compare 1,000 customers with this many")
     parser.add_argument("--database", choices=("sqlite", "postgres"), nargs="+", default=["sqlite"])
-    parser.add_argument("--web-workers", type=int, default=1, help="the product's processes on PostgreSQL; the floor has two")
+    parser.add_argument(
+        "--web-workers", type=int, default=1, help="the product's processes on PostgreSQL; the floor has two"
+    )
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
