@@ -23,7 +23,7 @@ CONCURRENCY = 16
 FRESH_SECONDS = 5.0  # what waited longer for its turn is judged anew: its customer may have left meanwhile
 _LONGEST_WORK = 30.0  # seconds
 _MOMENT_SECONDS = 0.2
-_MOST_ROUNDS = 12
+_MOST_ROUNDS = 8
 
 
 class Delivery:
@@ -65,7 +65,7 @@ class Delivery:
             while True:
                 # A round is claimed while the last one is still going out, so nobody waits for the database.
                 ahead = self._ahead(done - crew.in_flight, time.monotonic() - started)
-                if more and crew.in_flight <= ahead // 2:
+                if more and crew.in_flight <= ahead:
                     claim = self.claims.take(now, min(ahead, most - done))
                     done += claim.count
                     more = claim.count > 0 and done < most
