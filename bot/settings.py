@@ -25,6 +25,7 @@ Role = Literal["all", "web", "worker", "scheduler"]
 ROLES: tuple[Role, ...] = ("all", "web", "worker", "scheduler")
 CARRIERS: tuple[CarrierName, ...] = ("twilio", "bird", "simulated")
 _BIRD = ("SECRET_KEY", "BIRD_ACCESS_KEY", "BIRD_WORKSPACE", "BIRD_CHANNEL", "BIRD_SIGNING_KEY", "PUBLIC_URL")
+TWILIO_API = "https://api.twilio.com"
 _REQUIRED = ("SECRET_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM", "PUBLIC_URL")
 
 
@@ -45,7 +46,7 @@ class Settings:
     api_key: str = ""
     api_secret: str = ""
     sender: str = ""
-    api_base_url: str = "https://api.twilio.com"
+    api_base_url: str = TWILIO_API
     keywords: Keywords = "regulars"
     carrier: CarrierName = "twilio"
     bird_access_key: str = ""
@@ -66,7 +67,12 @@ class Settings:
 
     @property
     def live(self) -> bool:
-        """Whether texts go out through a real carrier rather than the simulated one."""
+        """Whether texts go out through a real carrier rather than the simulated one.
+
+        The demo's customers have made-up numbers: it never reaches the real Twilio, only a stand-in of its API.
+        """
+        if self.demo and self.api_base_url == TWILIO_API:
+            return False
         if self.carrier != "twilio":
             return self.carrier == "bird"
         return bool(self.account_sid and self.sender and self.auth_tokens)
@@ -142,7 +148,7 @@ def load_settings(environ: dict[str, str] | None = None, env_file: Path | None =
         api_key=get("TWILIO_API_KEY"),
         api_secret=get("TWILIO_API_SECRET"),
         sender=get("TWILIO_FROM"),
-        api_base_url=(get("TWILIO_API_BASE_URL") or "https://api.twilio.com").rstrip("/"),
+        api_base_url=(get("TWILIO_API_BASE_URL") or TWILIO_API).rstrip("/"),
         keywords="twilio" if keywords == "twilio" else "regulars",
         carrier=carrier or "twilio",
         bird_access_key=get("BIRD_ACCESS_KEY"),
