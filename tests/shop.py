@@ -44,7 +44,7 @@ class StandingClock:
         self.moment = max(self.moment, moment)
 
 
-def test_settings(database_url: str, **changes: Any) -> Settings:
+def shop_settings(database_url: str, **changes: Any) -> Settings:
     """Return the settings of a real shop: two tokens, as during rotation."""
     values: dict[str, Any] = {
         "database_url": database_url,
@@ -144,7 +144,7 @@ def callbacks(answer: Any) -> list[str]:
 @contextmanager
 def open_shop(database_url: str, moment: datetime = NOON, **changes: Any) -> Iterator[Shop]:
     """Open a shop on a migrated database with a standing clock."""
-    app = create_app(test_settings(database_url, **changes))
+    app = create_app(shop_settings(database_url, **changes))
     shop = app.extensions["regulars"]
     clock = StandingClock(moment)
     object.__setattr__(shop, "clock", clock)

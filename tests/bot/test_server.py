@@ -28,7 +28,7 @@ Told = list[dict[str, Any]]
 @pytest.fixture
 def served(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server on a fresh database, without ticks."""
-    monkeypatch.setattr(server, "create_app", lambda: create_app(shop.test_settings(database_url)))
+    monkeypatch.setattr(server, "create_app", lambda: create_app(shop.shop_settings(database_url)))
     made = Server()
     yield made
     made._writer.shutdown()

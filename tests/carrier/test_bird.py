@@ -14,7 +14,7 @@ from bot.carrier.http import Client
 from bot.carrier.port import Outgoing, Traceable
 from bot.errors import CarrierError, OutcomeUnknown
 from tests.shop import ALICE, NOON, open_shop
-from tests.shop import test_settings as shop_settings
+from tests.shop import shop_settings
 from tests.storage.people import new_message, stored
 
 
