@@ -13,8 +13,7 @@ from bot.carrier.bird import BirdCarrier, authentic, read_status, sign
 from bot.carrier.http import Client
 from bot.carrier.port import Outgoing, Traceable
 from bot.errors import CarrierError, OutcomeUnknown
-from tests.shop import ALICE, NOON, open_shop
-from tests.shop import shop_settings
+from tests.shop import ALICE, NOON, open_shop, shop_settings
 from tests.storage.people import new_message, stored
 
 

@@ -15,8 +15,7 @@ from bot.carrier.fake_http import FakeServer
 from bot.carrier.port import Outgoing, Traceable
 from bot.carrier.twilio import TwilioCarrier
 from bot.errors import CarrierError, CarrierUnreachable, OutcomeUnknown
-from tests.shop import ALICE
-from tests.shop import shop_settings
+from tests.shop import ALICE, shop_settings
 
 SHOP = "+12015550100"
 
