@@ -38,6 +38,12 @@ consent_records = Table(
     CheckConstraint("how IN ('keyword', 'form', 'import', 'staff', 'carrier')", name="how"),
     Index("ix_consent_records_customer_id", "customer_id"),
 )
+Index(
+    "ix_consent_records_left",
+    consent_records.c.id,
+    sqlite_where=consent_records.c.status == "unsubscribed",
+    postgresql_where=consent_records.c.status == "unsubscribed",
+)
 
 _HISTORY = (
     select(consent_records)

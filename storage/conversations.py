@@ -57,6 +57,13 @@ Index(
     sqlite_where=conversations.c.ended_at.is_(None),
     postgresql_where=conversations.c.ended_at.is_(None),
 )
+Index(
+    "ix_conversations_open_flow",
+    conversations.c.flow,
+    conversations.c.id,
+    sqlite_where=conversations.c.ended_at.is_(None),
+    postgresql_where=conversations.c.ended_at.is_(None),
+)
 
 #: What a turn may change; the rest is fixed when a conversation is opened.
 CHANGING = ("state", "slots", "turn_no", "misses", "parent_id", "relation", "outcome", "updated_at", "ended_at")

@@ -71,6 +71,7 @@ customers = Table(
     Column("created_at", Moment, nullable=False),
     Column("consent_expires_at", Moment),  #: kept by a trigger on consent_records; None: it does not end
     Column("tier_until", Moment),  #: the points for the tier have gone; it is kept until then
+    Column("merged_into", Id),  #: everything is with this customer now
     CheckConstraint("consent IN ('none', 'pending', 'subscribed', 'unsubscribed')", name="consent"),
 )
 _UNPLACED = "consent = 'subscribed' AND (local_zone IS NULL OR (zone IS NOT NULL AND zone <> local_zone))"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ColumnElement,
@@ -74,6 +75,8 @@ messages = Table(
     Column("delivered_at", Moment),
     Column("attempted_at", Moment),  #: when it was last claimed, or handed over with a webhook's answer
     Column("lane", Words),  #: what it queues behind, see `lane_of`
+    Column("staff_id", BigInteger),  #: outbound: who wrote it; None: the bot
+    Column("misunderstood", Boolean),  #: inbound: True when the bot had to say that it did not understand
     CheckConstraint(
         "(direction = 'in' AND state IN ('received', 'failed'))"
         " OR (direction = 'out' AND state IN ('queued', 'sending', 'sent', 'delivered', 'undelivered',"
@@ -120,6 +123,25 @@ Index(
     messages.c.id,
     sqlite_where=and_(messages.c.direction == "in", messages.c.state == "failed"),
     postgresql_where=and_(messages.c.direction == "in", messages.c.state == "failed"),
+)
+
+Index(
+    "ix_messages_inbound",
+    messages.c.id,
+    sqlite_where=messages.c.direction == "in",
+    postgresql_where=messages.c.direction == "in",
+)
+Index(
+    "ix_messages_misunderstood",
+    messages.c.id,
+    sqlite_where=messages.c.misunderstood.is_not(None),
+    postgresql_where=messages.c.misunderstood.is_not(None),
+)
+Index(
+    "ix_messages_undelivered",
+    messages.c.id,
+    sqlite_where=messages.c.error_code.is_not(None),
+    postgresql_where=messages.c.error_code.is_not(None),
 )
 
 status_log = Table(

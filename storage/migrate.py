@@ -11,17 +11,25 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
 from storage import (  # every table must be known to `metadata`
+    approvals,
+    audit,
     budgets,
     consent,
     conversations,
     customers,
+    desk,
     facts,
     handoffs,
+    lessons,
     loyalty,
     messages,
+    notes,
     outbox,
     outreach,
+    profile_changes,
     revisions,
+    saved,
+    staff,
     starts,
     switches,
     timers,
@@ -47,6 +55,14 @@ NOUNS = (
     revisions,
     starts,
     switches,
+    staff,
+    audit,
+    desk,
+    notes,
+    saved,
+    lessons,
+    approvals,
+    profile_changes,
 )
 _LOCK = 0x7265_6775_6C61_7273  # "regulars", the advisory lock of those who migrate
 

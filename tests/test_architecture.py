@@ -39,6 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "bot.delivery",
         "bot.schedule",
     ),
+    ("bot.desk",),
     ("bot.services", "bot.security", "bot.web", "bot.console", "bot.workers", "bot.transcripts", "bot.demo"),
     ("bot.app",),
     ("bot.server", "wsgi"),
