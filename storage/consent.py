@@ -39,6 +39,12 @@ consent_records = Table(
     Index("ix_consent_records_customer_id", "customer_id"),
 )
 Index(
+    "ix_consent_records_message_id",  # so that retention keeps the words that prove consent
+    consent_records.c.message_id,
+    sqlite_where=consent_records.c.message_id.is_not(None),
+    postgresql_where=consent_records.c.message_id.is_not(None),
+)
+Index(
     "ix_consent_records_left",
     consent_records.c.id,
     sqlite_where=consent_records.c.status == "unsubscribed",

@@ -51,3 +51,8 @@ def next_id() -> int:
 def moment_of(identifier: int) -> datetime:
     """Return when an id was made, to the millisecond."""
     return START + timedelta(milliseconds=identifier >> (_NODE_BITS + _COUNT_BITS))
+
+
+def distance(span: timedelta) -> int:
+    """Return by how much two ids differ that were made so long after each other."""
+    return int(span.total_seconds() * 1000) << (_NODE_BITS + _COUNT_BITS)

@@ -29,6 +29,7 @@ from storage import (  # every table must be known to `metadata`
     profile_changes,
     revisions,
     saved,
+    seals,
     staff,
     starts,
     switches,
@@ -63,6 +64,7 @@ NOUNS = (
     lessons,
     approvals,
     profile_changes,
+    seals,
 )
 _LOCK = 0x7265_6775_6C61_7273  # "regulars", the advisory lock of those who migrate
 
