@@ -19,7 +19,19 @@ from bot.engine.conversation import Conversation, Customer, Lot
 from bot.engine.programme import Programme
 from bot.errors import Conflict
 from bot.phone import zones
-from storage import consent, conversations, customers, facts, handoffs, loyalty, messages, timers, vouchers
+from bot.profile import history
+from storage import (
+    consent,
+    conversations,
+    customers,
+    facts,
+    handoffs,
+    loyalty,
+    messages,
+    profile_changes,
+    timers,
+    vouchers,
+)
 from storage.ids import next_id
 from storage.together import together
 
@@ -49,6 +61,7 @@ class Rows:
     facts: list[Row] = field(default_factory=list)
     handoffs: list[Row] = field(default_factory=list)
     changes: dict[int, Row] = field(default_factory=dict)
+    before: dict[int, tuple[Customer, str]] = field(default_factory=dict)  #: of those who change, and who changes them
 
     def flush(self, conn: Connection, now: datetime) -> None:
         """Write everything. Raises Conflict when stock, lots or a voucher changed under our feet."""
@@ -59,9 +72,9 @@ class Rows:
             if not vouchers.revoke(conn, code, reason):
                 raise Conflict(f"voucher {code} has just been used")
         with together(conn):
-            self._write(conn)
+            self._write(conn, now)
 
-    def _write(self, conn: Connection) -> None:
+    def _write(self, conn: Connection, now: datetime) -> None:
         """Write what only ever fails as a whole; what is pending is cancelled before anything new is written."""
         messages.suppress_all(conn, self.suppressed)
         timers.cancel_many(conn, self.cancelled)
@@ -80,6 +93,8 @@ class Rows:
         self._flush_ledger(conn)
         if self.changes:
             customers.change(conn, list(self.changes.items()))
+            changed = ((*self.before[each], values) for each, values in self.changes.items())
+            profile_changes.insert(conn, [row for who, by, values in changed for row in history(who, values, by, now)])
 
     def _flush_ledger(self, conn: Connection) -> None:
         if self.entries:
@@ -104,6 +119,8 @@ class Context:
     handed_over_now: bool = False  #: replies go back in the answer to the webhook
     carrier_answers: bool = False  #: Twilio answers this keyword itself; our words are kept, not sent
     sendable: bool = True
+    staff_id: int | None = None  #: who does it; None: the bot, or the command line
+    given_for: str | None = None  #: why one of the staff gives a voucher
     lots: list[Lot] = field(default_factory=list)
     points: int = field(init=False)  #: the balance as this turn leaves it so far; negative: a debt
     replies: list[tuple[int, str]] = field(default_factory=list)
@@ -113,7 +130,11 @@ class Context:
 
     def change(self) -> Row:
         """Return the pending changes of the customer's own row."""
-        return self.rows.changes.setdefault(self.customer.id, {})
+        who = self.customer
+        if who.id not in self.rows.changes:
+            by = str(self.staff_id) if self.staff_id else "bot" if self.inbound_id is None else "customer"
+            self.rows.before[who.id] = who, by
+        return self.rows.changes.setdefault(who.id, {})
 
 
 E_ = TypeVar("E_")
@@ -245,7 +266,7 @@ def _add_entry(effect: fx.AddEntry, context: Context) -> None:
         else:
             _new_lot(entry_id, effect, context)
     elif effect.points < 0:
-        used = use_oldest(context, -effect.points, may_owe=effect.kind == "reverse")
+        used = use_oldest(context, -effect.points, may_owe=effect.kind == "reverse", first=_lot_of(effect, context))
     context.points += effect.points
     context.rows.entries.append(
         {
@@ -260,9 +281,16 @@ def _add_entry(effect: fx.AddEntry, context: Context) -> None:
             "reverses": effect.reverses,
             "lots": used or None,
             "message_id": context.inbound_id,
+            "staff_id": context.staff_id,
             "at": context.now,
         }
     )
+
+
+def _lot_of(effect: fx.AddEntry, context: Context) -> int | None:
+    """Return the lot that the reversed entry opened: its points are taken back before any others."""
+    earned = loyalty.by_key(context.conn, effect.reverses) if effect.reverses is not None else None
+    return earned["id"] if earned is not None else None
 
 
 def _new_lot(entry_id: int, effect: fx.AddEntry, context: Context) -> None:
@@ -358,6 +386,8 @@ def _issue_voucher(effect: fx.IssueVoucher, context: Context) -> None:
             "issued_at": context.now,
             "ends_at": effect.ends_at,
             "entry_key": effect.entry_key,
+            "staff_id": context.staff_id,
+            "given_for": context.given_for,
         }
     )
 

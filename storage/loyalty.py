@@ -55,6 +55,7 @@ ledger = Table(
     Column("reverses", Words),
     Column("lots", Document),  #: a burn's use of lots: {entry id: points}
     Column("message_id", BigInteger),
+    Column("staff_id", BigInteger),  #: who gave or took the points; None: the bot or the command line
     Column("at", Moment, nullable=False),
     CheckConstraint("kind IN ('earn', 'burn', 'adjust', 'expire', 'reverse')", name="kind"),
     CheckConstraint(
@@ -63,6 +64,13 @@ ledger = Table(
         name="sign",
     ),
     Index("ix_ledger_customer_id_id", "customer_id", "id"),
+)
+Index(
+    "ix_ledger_staff_id_at",
+    ledger.c.staff_id,
+    ledger.c.at,
+    sqlite_where=ledger.c.staff_id.is_not(None),
+    postgresql_where=ledger.c.staff_id.is_not(None),
 )
 
 lots = Table(
@@ -133,6 +141,18 @@ _INSERT_ENTRY = for_both(
 )
 _KEYS = select(ledger.c.key, ledger.c.id).where(among(ledger.c.key, "keys"))
 _ENTRIES_OF = select(ledger).where(ledger.c.customer_id == bindparam("customer_id")).order_by(ledger.c.id)
+_PAGE_OF = (
+    select(ledger)
+    .where(ledger.c.customer_id == bindparam("customer_id"), ledger.c.id < bindparam("before"))
+    .order_by(ledger.c.id.desc())
+    .limit(bindparam("count"))
+)
+_SUM_FROM = select(func.coalesce(func.sum(ledger.c.points), 0)).where(
+    ledger.c.customer_id == bindparam("customer_id"), ledger.c.id >= bindparam("first")
+)
+_GIVEN_BY = select(func.coalesce(func.sum(func.abs(ledger.c.points)), 0)).where(
+    ledger.c.staff_id == bindparam("staff_id"), ledger.c.at >= bindparam("since", type_=Moment)
+)
 _BY_KEY = select(ledger).where(ledger.c.key == bindparam("key"))
 _QUALIFYING = (
     select(ledger.c.customer_id, func.sum(ledger.c.qualifying))
@@ -242,6 +262,22 @@ def expired_lots(connection: Connection, now: datetime, limit: int) -> list[Row]
 def entries_of(connection: Connection, customer_id: int) -> list[Row]:
     """Return a customer's ledger, oldest first."""
     return all_rows(connection.execute(_ENTRIES_OF, {"customer_id": customer_id}))
+
+
+def page_of(connection: Connection, customer_id: int, limit: int, before: int | None = None) -> list[Row]:
+    """Return a customer's entries older than `before`, the newest first."""
+    values = {"customer_id": customer_id, "before": before or _NO_LIMIT, "count": limit}
+    return all_rows(connection.execute(_PAGE_OF, values))
+
+
+def sum_from(connection: Connection, customer_id: int, entry_id: int) -> int:
+    """Return the points of an entry and all newer ones; the balance less this is what there was before."""
+    return int(connection.execute(_SUM_FROM, {"customer_id": customer_id, "first": entry_id}).scalar_one())
+
+
+def given_by(connection: Connection, staff_id: int, since: datetime) -> int:
+    """Return how many points one of the staff gave and took since then, both counted as positive."""
+    return int(connection.execute(_GIVEN_BY, {"staff_id": staff_id, "since": since}).scalar_one())
 
 
 def by_key(connection: Connection, key: str) -> Row | None:

@@ -80,6 +80,7 @@ attempts = Table(
 )
 
 _BY_ID = select(staff).where(staff.c.id == bindparam("id"))
+_LOCK = select(staff.c.id).where(staff.c.id == bindparam("id")).with_for_update(key_share=True)
 _BY_EMAIL = select(staff).where(staff.c.email == bindparam("email"))
 _BY_SUBJECT = select(staff).where(staff.c.subject == bindparam("subject"))
 _ALL = select(staff).order_by(staff.c.name, staff.c.id)
@@ -109,6 +110,11 @@ def change(connection: Connection, identifier: int, **values: Any) -> bool:
 def by_id(connection: Connection, identifier: int) -> Row | None:
     """Return one person."""
     return first_row(connection.execute(_BY_ID, {"id": identifier}))
+
+
+def lock(connection: Connection, identifier: int) -> None:
+    """Lock one person's row until the transaction ends, after the customer's; in SQLite `writing` is the lock."""
+    connection.execute(_LOCK, {"id": identifier})
 
 
 def by_email(connection: Connection, email: str) -> Row | None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import cast
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     ColumnElement,
@@ -39,7 +40,9 @@ vouchers = Table(
     Column("redeemed_at", Moment),
     Column("redeemed_by", Words),
     Column("entry_key", Words),
-    Column("reason", Words),
+    Column("reason", Words),  #: why it was taken back
+    Column("staff_id", BigInteger),  #: who gave it; None: the bot
+    Column("given_for", Words),  #: why a person gave it
     CheckConstraint("status IN ('issued', 'redeemed', 'revoked', 'expired')", name="status"),
     Index("ix_vouchers_customer_id", "customer_id"),
 )
@@ -68,6 +71,17 @@ _REVOKE = (
     update(vouchers)
     .where(vouchers.c.code == bindparam("the_code"), vouchers.c.status == ISSUED)
     .values(status="revoked", reason=bindparam("why"))
+)
+_REDEEM_UNDONE = (
+    update(vouchers)
+    .where(
+        vouchers.c.code == bindparam("the_code"),
+        vouchers.c.status == literal_column("'redeemed'"),
+        vouchers.c.redeemed_by == bindparam("who"),
+        vouchers.c.redeemed_at >= bindparam("since", type_=Moment),
+    )
+    .values(status="issued", redeemed_at=None, redeemed_by=None)
+    .returning(vouchers)
 )
 _EXPIRE = (
     update(vouchers)
@@ -108,6 +122,11 @@ def redeem(connection: Connection, code: str, by: str, now: datetime) -> Row | s
     if found is None:
         return "unknown"
     return "expired" if found["status"] == "issued" else str(found["status"])
+
+
+def undo_redemption(connection: Connection, code: str, by: str, since: datetime) -> Row | None:
+    """Make a voucher good again that the same person used up since then; None when there is no such one."""
+    return first_row(connection.execute(_REDEEM_UNDONE, {"the_code": code, "who": by, "since": since}))
 
 
 def revoke(connection: Connection, code: str, reason: str) -> bool:

@@ -17,7 +17,8 @@ from bot.engine.conversation import Customer
 from bot.engine.effects import AddEntry
 from bot.engine.programme import Programme
 from bot.phone import parse
-from storage import customers
+from bot.profile import history
+from storage import customers, profile_changes
 from storage.database import Row, reading, writing
 from storage.ids import next_id
 
@@ -189,6 +190,8 @@ class Importer:
                     context = Context(conn, rows, person, self._programme, self._now, sender="")
                     apply_all([self._entry(line)], context)
             rows.flush(conn, self._now)
+            changed = (history(Customer(line.customer["id"], ""), _told(line), "import", self._now) for line in new)
+            profile_changes.insert(conn, [row for each in changed for row in each])
         self.report.imported += len(new)
         self.report.known += len(batch) - len(new)
         batch.clear()
@@ -197,6 +200,12 @@ class Importer:
         span = self._programme.points_expire_after
         expires_at = self._now + span if span is not None else None
         return AddEntry("adjust", line.points, f"import:{line.customer['phone']}", "import", expires_at=expires_at)
+
+
+def _told(line: _Line) -> Row:
+    """Return what the file says of somebody's profile."""
+    named = ("name", "birthday", "email", *(("language",) if line.customer["language_chosen"] else ()))
+    return {name: line.customer[name] for name in named}
 
 
 def _check_header(names: Iterable[str]) -> None:

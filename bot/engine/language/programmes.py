@@ -189,9 +189,15 @@ LIMITS = Record(
         Field("opens", Clock(), "unasked texts may begin"),
         Field("closes", Clock(), "from here on they wait"),
         Field("sunday_opens", Clock(), "later on Sundays"),
+        Field(
+            "support_points",
+            _COUNT,
+            "points one of the staff may give or take at once and in a day; more needs a second person; default 100",
+        ),
+        Field("manager_points", _COUNT, "the same for managers and administrators; default 1,000"),
     ),
     _limits,
-    "What unasked texts may do to one customer. The law of the place comes on top.",
+    "What unasked texts may do to one customer (the law of the place comes on top), and what staff may do alone.",
 )
 
 
@@ -254,7 +260,7 @@ PROGRAMME = Record(
         ),
         Field("undo_within", Duration(), "how long a redemption can be taken back"),
         Field("accents", OneOf("way with accents", ("fold", "keep")), "fold: plain letters where that saves money"),
-        Field("limits", LIMITS, "for texts that nobody asked for"),
+        Field("limits", LIMITS, "for texts that nobody asked for, and for staff"),
         Field("awards", TableOf(_KEY, _SOME, "names and points"), "named amounts of points", required=True),
         Field("tiers", EntriesShape(TIER), "tiers, lowest first", required=True),
         Field("rewards", EntriesShape(REWARD), "what points buy", required=True),

@@ -35,6 +35,47 @@ POSTGRES = [
     " FOR EACH STATEMENT EXECUTE FUNCTION regulars_append_only()",
 ]
 
+#: Who has a tag, kept beside `customers.tags`. A text of a customer, whose tags stay, pays nothing for it.
+_TAGS_IN_SQLITE = (
+    "INSERT OR IGNORE INTO customer_tags (tag, customer_id)"
+    " SELECT CAST(value AS TEXT), NEW.id FROM json_each(NEW.tags);"
+)
+_UNTAG_IN_SQLITE = (
+    "DELETE FROM customer_tags WHERE customer_id = OLD.id"
+    " AND tag IN (SELECT CAST(value AS TEXT) FROM json_each(OLD.tags));"
+)
+TAGS_SQLITE = [
+    "INSERT OR IGNORE INTO customer_tags (tag, customer_id)"
+    " SELECT CAST(value AS TEXT), customers.id FROM customers, json_each(customers.tags) WHERE tags <> '[]'",
+    f"CREATE TRIGGER customers_tagged AFTER INSERT ON customers WHEN NEW.tags <> '[]' BEGIN {_TAGS_IN_SQLITE} END",
+    "CREATE TRIGGER customers_retagged AFTER UPDATE OF tags ON customers WHEN NEW.tags IS NOT OLD.tags"
+    f" BEGIN {_UNTAG_IN_SQLITE} {_TAGS_IN_SQLITE} END",
+    "CREATE TRIGGER customers_untagged AFTER DELETE ON customers WHEN OLD.tags <> '[]'"
+    f" BEGIN {_UNTAG_IN_SQLITE} END",
+]
+TAGS_POSTGRES = [
+    "INSERT INTO customer_tags (tag, customer_id) SELECT DISTINCT tag, id FROM customers,"
+    " jsonb_array_elements_text(tags) AS tag WHERE tags <> '[]'::jsonb",
+    """CREATE FUNCTION regulars_keep_tags() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      IF TG_OP <> 'INSERT' THEN
+        DELETE FROM customer_tags WHERE customer_id = OLD.id
+          AND tag IN (SELECT jsonb_array_elements_text(OLD.tags));
+      END IF;
+      IF TG_OP <> 'DELETE' THEN
+        INSERT INTO customer_tags (tag, customer_id)
+          SELECT DISTINCT tag, NEW.id FROM jsonb_array_elements_text(NEW.tags) AS tag ON CONFLICT DO NOTHING;
+      END IF;
+      RETURN NULL;
+    END $$""",
+    "CREATE TRIGGER customers_tagged AFTER INSERT ON customers"
+    " FOR EACH ROW WHEN (NEW.tags <> '[]'::jsonb) EXECUTE FUNCTION regulars_keep_tags()",
+    "CREATE TRIGGER customers_retagged AFTER UPDATE OF tags ON customers"
+    " FOR EACH ROW WHEN (NEW.tags IS DISTINCT FROM OLD.tags) EXECUTE FUNCTION regulars_keep_tags()",
+    "CREATE TRIGGER customers_untagged AFTER DELETE ON customers"
+    " FOR EACH ROW WHEN (OLD.tags <> '[]'::jsonb) EXECUTE FUNCTION regulars_keep_tags()",
+]
+
 
 def upgrade() -> None:
     op.create_table('audit_log',
@@ -91,16 +132,21 @@ def upgrade() -> None:
     sa.Column('customer_id', Id, nullable=False),
     sa.Column('points', sa.Integer(), nullable=False),
     sa.Column('reason', Words(), nullable=False),
+    sa.Column('key', Words(), nullable=False),
+    sa.Column('reverses', Words(), nullable=True),
     sa.Column('asked_by', sa.BigInteger(), nullable=False),
     sa.Column('asked_at', Moment(), nullable=False),
     sa.Column('decided_by', sa.BigInteger(), nullable=True),
     sa.Column('decided_at', Moment(), nullable=True),
     sa.Column('decision', Words(), nullable=True),
+    sa.Column('answer', Words(), nullable=True),
     sa.CheckConstraint("decision IN ('allowed', 'refused')", name=op.f('ck_approvals_decision')),
     sa.CheckConstraint('decided_by IS NULL OR decided_by <> asked_by', name=op.f('ck_approvals_second_person')),
     sa.ForeignKeyConstraint(['customer_id'], ['customers.id'], name=op.f('fk_approvals_customer_id_customers')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_approvals'))
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_approvals')),
+    sa.UniqueConstraint('key', name=op.f('uq_approvals_key'))
     )
+    op.create_index('ix_approvals_asked_by_id', 'approvals', ['asked_by', 'id'], unique=False)
     op.create_index('ix_approvals_customer_id', 'approvals', ['customer_id'], unique=False)
     op.create_index('ix_approvals_open', 'approvals', ['id'], unique=False, sqlite_where=sa.text('decided_at IS NULL'), postgresql_where=sa.text('decided_at IS NULL'))
     op.create_table('desk',
@@ -108,6 +154,7 @@ def upgrade() -> None:
     sa.Column('assignee_id', Id, nullable=True),
     sa.Column('snoozed_until', Moment(), nullable=True),
     sa.Column('done_message_id', sa.BigInteger(), nullable=True),
+    sa.Column('handoff_id', sa.BigInteger(), nullable=True),
     sa.Column('changed_at', Moment(), nullable=False),
     sa.ForeignKeyConstraint(['assignee_id'], ['staff.id'], name=op.f('fk_desk_assignee_id_staff')),
     sa.ForeignKeyConstraint(['customer_id'], ['customers.id'], name=op.f('fk_desk_customer_id_customers')),
@@ -141,6 +188,7 @@ def upgrade() -> None:
     sa.Column('ends_at', Moment(), nullable=False),
     sa.Column('ended_at', Moment(), nullable=True),
     sa.Column('how', Words(), nullable=True),
+    sa.Column('reason', Words(), nullable=True),
     sa.ForeignKeyConstraint(['customer_id'], ['customers.id'], name=op.f('fk_leases_customer_id_customers')),
     sa.ForeignKeyConstraint(['staff_id'], ['staff.id'], name=op.f('fk_leases_staff_id_staff')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_leases'))
@@ -148,6 +196,13 @@ def upgrade() -> None:
     op.create_index('ix_leases_customer_id_id', 'leases', ['customer_id', 'id'], unique=False)
     op.create_index('ix_leases_held', 'leases', ['customer_id'], unique=True, sqlite_where=sa.text('ended_at IS NULL'), postgresql_where=sa.text('ended_at IS NULL'))
     op.create_index('ix_leases_running', 'leases', ['ends_at'], unique=False, sqlite_where=sa.text('ended_at IS NULL'), postgresql_where=sa.text('ended_at IS NULL'))
+    op.create_table('staff_answers',
+    sa.Column('key', Words(), nullable=False),
+    sa.Column('message_id', sa.BigInteger(), nullable=False),
+    sa.Column('staff_id', sa.BigInteger(), nullable=False),
+    sa.Column('at', Moment(), nullable=False),
+    sa.PrimaryKeyConstraint('key', name=op.f('pk_staff_answers'))
+    )
     op.create_table('lessons',
     sa.Column('id', Id, autoincrement=False, nullable=False),
     sa.Column('message_id', sa.BigInteger(), nullable=True),
@@ -155,6 +210,7 @@ def upgrade() -> None:
     sa.Column('text', Words(), nullable=False),
     sa.Column('language', Words(), nullable=False),
     sa.Column('state', Words(), nullable=True),
+    sa.Column('consent', Words(), nullable=True),
     sa.Column('understood', Document(), nullable=True),
     sa.Column('decision', Words(), nullable=False),
     sa.Column('intent', Words(), nullable=True),
@@ -228,14 +284,29 @@ def upgrade() -> None:
     op.create_index('ix_mentions_unread', 'mentions', ['staff_id'], unique=False, sqlite_where=sa.text('read_at IS NULL'), postgresql_where=sa.text('read_at IS NULL'))
     op.create_index('ix_consent_records_left', 'consent_records', ['id'], unique=False, sqlite_where=sa.text("status = 'unsubscribed'"), postgresql_where=sa.text("status = 'unsubscribed'"))
     op.create_index('ix_conversations_open_flow', 'conversations', ['flow', 'id'], unique=False, sqlite_where=sa.text('ended_at IS NULL'), postgresql_where=sa.text('ended_at IS NULL'))
+    op.create_index('ix_facts_customer_id_recorded_at', 'facts', ['customer_id', 'recorded_at'], unique=False)
+    op.create_index('ix_handoffs_customer_id', 'handoffs', ['customer_id'], unique=False)
     op.add_column('customers', sa.Column('merged_into', Id, nullable=True))
+    op.add_column('handoffs', sa.Column('closed_why', Words(), nullable=True))
+    op.add_column('ledger', sa.Column('staff_id', sa.BigInteger(), nullable=True))
+    op.create_index('ix_ledger_staff_id_at', 'ledger', ['staff_id', 'at'], unique=False, sqlite_where=sa.text('staff_id IS NOT NULL'), postgresql_where=sa.text('staff_id IS NOT NULL'))
+    op.add_column('vouchers', sa.Column('staff_id', sa.BigInteger(), nullable=True))
+    op.add_column('vouchers', sa.Column('given_for', Words(), nullable=True))
     op.add_column('messages', sa.Column('staff_id', sa.BigInteger(), nullable=True))
     op.add_column('messages', sa.Column('misunderstood', sa.Boolean(), nullable=True))
     op.create_index('ix_messages_inbound', 'messages', ['id'], unique=False, sqlite_where=sa.text("direction = 'in'"), postgresql_where=sa.text("direction = 'in'"))
     op.create_index('ix_messages_misunderstood', 'messages', ['id'], unique=False, sqlite_where=sa.text('misunderstood IS NOT NULL'), postgresql_where=sa.text('misunderstood IS NOT NULL'))
+    op.add_column('messages', sa.Column('unanswered', sa.Boolean(), nullable=True))
+    op.create_index('ix_messages_unanswered', 'messages', ['id'], unique=False, sqlite_where=sa.text('unanswered IS NOT NULL'), postgresql_where=sa.text('unanswered IS NOT NULL'))
+    op.create_table('customer_tags',
+    sa.Column('tag', Words(), nullable=False),
+    sa.Column('customer_id', Id, autoincrement=False, nullable=False),
+    sa.PrimaryKeyConstraint('tag', 'customer_id', name=op.f('pk_customer_tags'))
+    )
     op.create_index('ix_messages_undelivered', 'messages', ['id'], unique=False, sqlite_where=sa.text('error_code IS NOT NULL'), postgresql_where=sa.text('error_code IS NOT NULL'))
 
-    for statement in SQLITE if op.get_bind().dialect.name == "sqlite" else POSTGRES:
+    sqlite = op.get_bind().dialect.name == "sqlite"
+    for statement in [*SQLITE, *TAGS_SQLITE] if sqlite else [*POSTGRES, *TAGS_POSTGRES]:
         op.execute(statement)
 
 
@@ -244,12 +315,27 @@ def downgrade() -> None:
         for name in ("no_update", "no_delete", "no_truncate"):
             op.execute(f"DROP TRIGGER audit_log_{name} ON audit_log")
         op.execute("DROP FUNCTION regulars_audit_kept()")
+    for name in ("tagged", "retagged", "untagged"):
+        on = " ON customers" if op.get_bind().dialect.name == "postgresql" else ""
+        op.execute(f"DROP TRIGGER customers_{name}{on}")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION regulars_keep_tags()")
+    op.drop_table('customer_tags')
+    op.drop_index('ix_messages_unanswered', table_name='messages', sqlite_where=sa.text('unanswered IS NOT NULL'), postgresql_where=sa.text('unanswered IS NOT NULL'))
+    op.drop_column('messages', 'unanswered')
     op.drop_index('ix_messages_undelivered', table_name='messages', sqlite_where=sa.text('error_code IS NOT NULL'), postgresql_where=sa.text('error_code IS NOT NULL'))
     op.drop_index('ix_messages_misunderstood', table_name='messages', sqlite_where=sa.text('misunderstood IS NOT NULL'), postgresql_where=sa.text('misunderstood IS NOT NULL'))
     op.drop_index('ix_messages_inbound', table_name='messages', sqlite_where=sa.text("direction = 'in'"), postgresql_where=sa.text("direction = 'in'"))
     op.drop_column('messages', 'misunderstood')
     op.drop_column('messages', 'staff_id')
+    op.drop_column('vouchers', 'given_for')
+    op.drop_column('vouchers', 'staff_id')
+    op.drop_index('ix_ledger_staff_id_at', table_name='ledger', sqlite_where=sa.text('staff_id IS NOT NULL'), postgresql_where=sa.text('staff_id IS NOT NULL'))
+    op.drop_column('ledger', 'staff_id')
+    op.drop_column('handoffs', 'closed_why')
     op.drop_column('customers', 'merged_into')
+    op.drop_index('ix_handoffs_customer_id', table_name='handoffs')
+    op.drop_index('ix_facts_customer_id_recorded_at', table_name='facts')
     op.drop_index('ix_conversations_open_flow', table_name='conversations', sqlite_where=sa.text('ended_at IS NULL'), postgresql_where=sa.text('ended_at IS NULL'))
     op.drop_index('ix_consent_records_left', table_name='consent_records', sqlite_where=sa.text("status = 'unsubscribed'"), postgresql_where=sa.text("status = 'unsubscribed'"))
     op.drop_index('ix_mentions_unread', table_name='mentions', sqlite_where=sa.text('read_at IS NULL'), postgresql_where=sa.text('read_at IS NULL'))
@@ -269,6 +355,7 @@ def downgrade() -> None:
     op.drop_index('ix_leases_held', table_name='leases', sqlite_where=sa.text('ended_at IS NULL'), postgresql_where=sa.text('ended_at IS NULL'))
     op.drop_index('ix_leases_customer_id_id', table_name='leases')
     op.drop_table('leases')
+    op.drop_table('staff_answers')
     op.drop_table('desk_reads')
     op.drop_index('ix_desk_presence_customer_id', table_name='desk_presence')
     op.drop_table('desk_presence')
@@ -277,6 +364,7 @@ def downgrade() -> None:
     op.drop_table('desk')
     op.drop_index('ix_approvals_open', table_name='approvals', sqlite_where=sa.text('decided_at IS NULL'), postgresql_where=sa.text('decided_at IS NULL'))
     op.drop_index('ix_approvals_customer_id', table_name='approvals')
+    op.drop_index('ix_approvals_asked_by_id', table_name='approvals')
     op.drop_table('approvals')
     op.drop_table('staff')
     op.drop_table('sign_in_attempts')
