@@ -22,6 +22,7 @@ facts = Table(
     Column("due_at", Moment, nullable=False),
     Column("handled_at", Moment),
 )
+Index("ix_facts_customer_id_recorded_at", facts.c.customer_id, facts.c.recorded_at)
 Index(
     "ix_facts_waiting",
     facts.c.due_at,

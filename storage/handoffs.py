@@ -19,8 +19,10 @@ handoffs = Table(
     Column("requested_at", Moment, nullable=False),
     Column("closed_at", Moment),
     Column("closed_by", Words),
+    Column("closed_why", Words),  #: why nobody had to answer
 )
 _OPEN = handoffs.c.closed_at.is_(None)
+Index("ix_handoffs_customer_id", handoffs.c.customer_id)
 Index("ix_handoffs_waiting", handoffs.c.customer_id, unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN)
 
 _INSERT = for_both(lambda insert: insert(handoffs).on_conflict_do_nothing())
