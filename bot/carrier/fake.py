@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
@@ -58,6 +58,7 @@ class Behaviour:
     callback_twice: float = 0.0
     callback_shuffled: float = 0.0  #: of the messages, whose callbacks come in any order
     callback_delay: float = 0.0
+    clock_ahead: float = 0.0  #: of the machine's; whoever turns the product's clock turns the carrier's too
 
 
 @dataclass(slots=True)
@@ -129,7 +130,7 @@ class FakeCarrier:
         if to in self.blocked:
             raise Refused(400, 21610, "Attempt to send to unsubscribed recipient")
         segments = measure(body).segments if body else 1
-        now = datetime.now(UTC)
+        now = self._now()
         self._queue(sender, segments, now.timestamp())
         taken = Taken(len(self.log), self._sid("MM" if media else "SM"), form, now, segments, media=media)
         self._keep(taken, to)
@@ -150,9 +151,12 @@ class FakeCarrier:
         elif body.strip().upper() in {"START", "YES", "UNSTOP"}:
             self.blocked.discard(sender)
         form = {"From": sender, "To": recipient, "Body": body}
-        taken = Taken(len(self.log), self._sid("SM"), form, datetime.now(UTC), 1, "inbound", "received")
+        taken = Taken(len(self.log), self._sid("SM"), form, self._now(), 1, "inbound", "received")
         self._keep(taken, recipient)
         return taken
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self.behaviour.clock_ahead)
 
     def _sid(self, kind: str) -> str:
         return f"{kind}{self.chance.getrandbits(128):032x}"

@@ -151,7 +151,7 @@ def _answers(url: str) -> bool:
 
 
 class Killer:
-    """Kills one victim after the other, now and then, and starts each again."""
+    """Kills one victim after the other and starts each again, as many at each part of the run as at any other."""
 
     def __init__(self, victims: Sequence[Victim], kills: int, choose: Callable[[Sequence[Victim]], Victim]) -> None:
         self.victims = victims
@@ -160,10 +160,19 @@ class Killer:
         self.troubles: list[BaseException] = []
         self._choose = choose
         self._over = threading.Event()
+        self._share = 0.0
+        self._moved = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="killer")
 
     def start(self) -> None:
         self._thread.start()
+
+    def keep_pace(self, share: float) -> None:
+        """Say how much of the run has been played; wait when the kills are more than two behind."""
+        with self._moved:
+            self._share = max(self._share, share)
+            self._moved.notify_all()
+            self._moved.wait_for(lambda: self._over.is_set() or len(self.done) + _BEHIND >= share * self.kills)
 
     def join(self) -> None:
         """Wait for the last kill; everything runs again then."""
@@ -174,15 +183,25 @@ class Killer:
     def give_up(self) -> None:
         """Kill nobody any more."""
         self._over.set()
+        with self._moved:
+            self._moved.notify_all()
 
     def _run(self) -> None:
         try:
             while len(self.done) < self.kills and not self._over.is_set():
+                with self._moved:  # not before as much of the run is over as of the kills
+                    self._moved.wait_for(lambda: self._over.is_set() or self._share * self.kills >= len(self.done))
                 self._over.wait(0.2 + 1.6 * os.urandom(1)[0] / 255)
                 victim = self._choose(self.victims)
                 victim.kill()
-                self.done.append(victim.name)
                 self._over.wait(os.urandom(1)[0] / 255)
                 victim.start()
+                with self._moved:
+                    self.done.append(victim.name)
+                    self._moved.notify_all()
         except BaseException as trouble:
             self.troubles.append(trouble)
+            self.give_up()
+
+
+_BEHIND = 2  #: kills
