@@ -68,7 +68,7 @@ class Limits:
     sunday_opens: time = time(12)
     service_per_day: int | None = None  #: unasked service texts in 24 hours
     same_text_within: timedelta = timedelta(days=1)  #: the same marketing text is not sent twice in this span
-    support_points: int = 100  #: what one of the staff may give or take at once and in a day; more needs a second person
+    support_points: int = 100  #: what staff may give or take at once and in a day; more needs a second person
     manager_points: int = 1000  #: the same for managers and administrators
     blackouts: tuple[tuple[date, date], ...] = ()  #: no marketing from a day to a day, both included
 
