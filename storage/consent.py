@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
@@ -17,7 +18,8 @@ from sqlalchemy import (
     select,
 )
 
-from storage.database import Id, Moment, Row, Words, all_rows, insert_rows, metadata
+from storage.database import Id, Moment, Row, Words, all_rows, among, insert_rows, metadata
+from storage.messages import messages
 
 consent_records = Table(
     "consent_records",
@@ -66,3 +68,34 @@ def insert(connection: Connection, rows: Sequence[Row]) -> None:
 def history(connection: Connection, customer_id: int) -> list[Row]:
     """Return a customer's consent records, oldest first."""
     return all_rows(connection.execute(_HISTORY, {"customer_id": customer_id}))
+
+
+_ANSWERS = (
+    select(messages)
+    .where(
+        among(messages.c.in_reply_to, "ids"),
+        messages.c.in_reply_to.is_not(None),
+        messages.c.direction == "out",
+    )
+    .order_by(messages.c.id)
+)
+_UNASKED = (
+    select(messages)
+    .where(
+        messages.c.customer_id == bindparam("customer_id"),
+        messages.c.created_at == bindparam("at", type_=Moment),
+        messages.c.direction == "out",
+        messages.c.in_reply_to.is_(None),
+    )
+    .order_by(messages.c.id)
+)
+
+
+def answers(connection: Connection, message_ids: Sequence[int]) -> list[Row]:
+    """Return what was answered to these inbound messages, at once or later, whatever became of it."""
+    return all_rows(connection.execute(_ANSWERS, {"ids": message_ids}))
+
+
+def unasked(connection: Connection, customer_id: int, at: datetime) -> list[Row]:
+    """Return what was written to a customer in the turn of this moment, which no text of theirs had caused."""
+    return all_rows(connection.execute(_UNASKED, {"customer_id": customer_id, "at": at}))

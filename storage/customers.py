@@ -90,6 +90,12 @@ Index(
     sqlite_where=text(_UNPLACED),
     postgresql_where=text(_UNPLACED),
 )
+Index(
+    "ix_customers_merged_into",
+    customers.c.merged_into,
+    sqlite_where=customers.c.merged_into.is_not(None),
+    postgresql_where=customers.c.merged_into.is_not(None),
+)
 
 _BY_PHONES = select(customers).where(among(customers.c.phone, "phones"))
 _BY_IDS = select(customers).where(among(customers.c.id, "ids"))
@@ -107,6 +113,7 @@ _FIND_UNPLACED = (
     .order_by(customers.c.id)
     .limit(bindparam("count"))
 )
+_MERGED_INTO = select(customers).where(customers.c.merged_into == bindparam("merged_into")).order_by(customers.c.id)
 _COUNT = select(func.count()).select_from(customers)
 _INSERT = for_both(lambda insert: insert(customers).on_conflict_do_nothing(index_elements=["phone"]))
 
@@ -202,6 +209,11 @@ def by_ids(connection: Connection, ids: Sequence[int]) -> dict[int, Row]:
 def by_referral_code(connection: Connection, code: str) -> int | None:
     """Return the id of the customer who gives this code to friends."""
     return connection.execute(_BY_REFERRAL_CODE, {"code": code}).scalar()
+
+
+def merged_into(connection: Connection, identifier: int) -> list[Row]:
+    """Return the customers whose everything is with this one now."""
+    return all_rows(connection.execute(_MERGED_INTO, {"merged_into": identifier}))
 
 
 def unplaced(connection: Connection, limit: int) -> list[Row]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, case, or_, select, update
 
+from storage.consent import consent_records
 from storage.conversations import conversations
 from storage.customers import customers
 from storage.database import Document, Moment, Row, all_rows, among
@@ -38,7 +39,18 @@ _MESSAGES = (
     .order_by(messages.c.id)
     .limit(bindparam("count"))
 )
-_FORGET_MESSAGES = update(messages).where(among(messages.c.id, "ids")).values(body="", media=None, explanation=None)
+#: The text that gave or withdrew consent, and what was answered to it, prove it: their words stay.
+_PROVES_CONSENT = (
+    select(consent_records.c.id)
+    .where(consent_records.c.message_id.in_((messages.c.id, messages.c.in_reply_to)))
+    .correlate(messages)
+    .exists()
+)
+_FORGET_MESSAGES = (
+    update(messages)
+    .where(among(messages.c.id, "ids"))
+    .values(body=case((_PROVES_CONSENT, messages.c.body), else_=""), media=None, explanation=None)
+)
 _CONVERSATIONS = (
     select(conversations.c.id, conversations.c.opened_at.label("created_at"))
     .where(conversations.c.id > bindparam("after"))
@@ -65,7 +77,7 @@ def waiting_for_a_person(connection: Connection, before: datetime, since: dateti
 def forget_messages(connection: Connection, after: int, before: datetime, limit: int) -> int | None:
     """Delete the words of messages behind `after` that are older than `before`; return the last id, None at the end.
 
-    Everything else stays: that there was a message, when, and what became of it.
+    Everything else stays: that there was a message, when, and what became of it; and the words that prove consent.
     """
     ids = _older(all_rows(connection.execute(_MESSAGES, {"after": after, "count": limit})), before)
     if not ids:

@@ -33,16 +33,16 @@ LATE = timedelta(hours=1)
 _LOCK = 0x7265_6775_7365_616C  # "regu" + "seal", the advisory lock of whoever seals
 
 _CAUSE = ("sid", "direction", "sender", "recipient", "body", "created_at")
-_WITH_CAUSE = select(consent_records, *(messages.c[name].label(f"message_{name}") for name in _CAUSE)).select_from(
-    consent_records.outerjoin(messages, messages.c.id == consent_records.c.message_id)
-)
+RECORDS_WITH_CAUSE = select(
+    consent_records, *(messages.c[name].label(f"message_{name}") for name in _CAUSE)
+).select_from(consent_records.outerjoin(messages, messages.c.id == consent_records.c.message_id))
 _OF_RECORDS = select(seals).where(among(seals.c.record_id, "ids"))
 _PAGE = select(seals).where(seals.c.number > bindparam("after")).order_by(seals.c.number).limit(bindparam("count"))
 _HEAD = select(seals).where(seals.c.number == select(func.max(seals.c.number)).scalar_subquery())
 _BY_NUMBER = select(seals).where(seals.c.number == bindparam("number"))
 _HIGHEST = select(func.max(seals.c.record_id))
 _UNSEALED = (
-    _WITH_CAUSE.where(
+    RECORDS_WITH_CAUSE.where(
         consent_records.c.id > bindparam("after"),
         consent_records.c.at <= bindparam("before", type_=Moment),
         ~select(seals.c.record_id).where(seals.c.record_id == consent_records.c.id).exists(),
@@ -50,7 +50,7 @@ _UNSEALED = (
     .order_by(consent_records.c.id)
     .limit(bindparam("count"))
 )
-_RECORDS = _WITH_CAUSE.where(among(consent_records.c.id, "ids"))
+_RECORDS = RECORDS_WITH_CAUSE.where(among(consent_records.c.id, "ids"))
 
 
 def try_lock(connection: Connection) -> bool:

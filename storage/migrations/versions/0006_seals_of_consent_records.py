@@ -13,6 +13,7 @@ branch_labels = None
 depends_on = None
 
 CAUSED = sa.text("message_id IS NOT NULL")
+MERGED = sa.text("merged_into IS NOT NULL")
 SQLITE = [
     f"CREATE TRIGGER seals_no_{verb.lower()} BEFORE {verb} ON seals BEGIN"
     " SELECT RAISE(ABORT, 'seals is append-only'); END"
@@ -39,10 +40,12 @@ def upgrade() -> None:
     sa.UniqueConstraint('number', name=op.f('uq_seals_number'))
     )
     op.create_index('ix_consent_records_message_id', 'consent_records', ['message_id'], unique=False, sqlite_where=CAUSED, postgresql_where=CAUSED)
+    op.create_index('ix_customers_merged_into', 'customers', ['merged_into'], unique=False, sqlite_where=MERGED, postgresql_where=MERGED)
     for statement in SQLITE if op.get_bind().dialect.name == "sqlite" else POSTGRES:
         op.execute(statement)
 
 
 def downgrade() -> None:
+    op.drop_index('ix_customers_merged_into', table_name='customers', sqlite_where=MERGED, postgresql_where=MERGED)
     op.drop_index('ix_consent_records_message_id', table_name='consent_records', sqlite_where=CAUSED, postgresql_where=CAUSED)
     op.drop_table('seals')
