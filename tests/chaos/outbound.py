@@ -67,7 +67,7 @@ class House:
     victims: list[Victim]
 
 
-def outbound(kind: str, count: int, kills: int, clients: int = 8, seed: int = 5) -> Outcome:
+def outbound(kind: str, count: int, kills: int, clients: int = 16, seed: int = 5) -> Outcome:
     """Play `count` texts in and out on `postgres` (web, worker and scheduler twice) or `sqlite` (one process)."""
     outcome = Outcome(f"{count} texts in and out, {kills} kills, {kind}")
     dice = random.Random(seed)
@@ -235,7 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=2_000)
     parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--on", choices=("postgres", "sqlite"), nargs="+", default=["postgres", "sqlite"])
     options = parser.parse_args(arguments)
