@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format bench chaos flows demo-reset clean
+.PHONY: help run test lint types format bench chaos flows translations demo-reset clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1mmake %-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,12 @@ chaos: $(VENV)/.development ## Repeat, shuffle, forge and kill, and check that n
 
 flows: $(VENV)/.runtime ## Check the flow files, play their transcripts, and show what they cover
 	@$(BIN)/python -m bot flows check && $(BIN)/python -m bot flows test --coverage
+
+translations: $(VENV)/.development ## Collect what the console says into its .po files, for whoever translates
+	@printf '[python: **.py]\n[jinja2: **.html]\n' > build-words.cfg
+	@$(BIN)/pybabel -q extract -F build-words.cfg -k _ -k _n:1,2 -k NotPossible --no-location --sort-output -o build-words.pot bot/console bot/desk
+	@for file in bot/console/locales/*.po; do $(BIN)/pybabel -q update -i build-words.pot -o $$file -l $$(basename $$file .po) --no-fuzzy-matching --ignore-obsolete --no-wrap; done
+	@rm -f build-words.cfg build-words.pot
 
 demo-reset: ## Forget the demo's data; the next `make run` begins anew
 	rm -rf var

@@ -15,6 +15,7 @@ from bot.broker import open_broker
 from bot.carrier.chosen import carrier_of
 from bot.catalog import Catalog
 from bot.clock import SystemClock
+from bot.console import register as register_console
 from bot.delivery import Delivery, Statuses, rate_of, stopped
 from bot.errors import FlowFilesInvalid
 from bot.schedule import Schedule
@@ -43,6 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.add_url_rule("/healthz", view_func=_alive)
     app.add_url_rule("/readyz", view_func=_ready)
     app.add_url_rule("/metrics", view_func=_metrics)
+    register_console(app, app.extensions["regulars"])
     if settings.demo:
         app.register_blueprint(pages.blueprint)
         app.register_blueprint(phone.blueprint)

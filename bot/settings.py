@@ -57,6 +57,9 @@ class Settings:
     sending_rate: str = ""  #: a class, N/s, N/min or unlimited; empty: what the number is
     sending_daily_cap: int | None = None  #: segments a day for the whole brand; 0: none; None: the class's
     sending_concurrency: int = 16  #: requests to the carrier at once, of this process
+    oidc_issuer: str = ""  #: sign-in of staff by OpenID Connect; empty: by password only
+    oidc_client_id: str = ""
+    oidc_client_secret: str = ""
     demo: bool = False
     flows_dir: Path = ROOT / "flows"
     log_level: str = "INFO"
@@ -130,6 +133,8 @@ def load_settings(environ: dict[str, str] | None = None, env_file: Path | None =
     concurrency = _number("SENDING_CONCURRENCY", get("SENDING_CONCURRENCY") or "16", problems)
     if not 1 <= concurrency <= 256:
         problems.append("SENDING_CONCURRENCY must be between 1 and 256")
+    if get("OIDC_ISSUER") and not (get("OIDC_CLIENT_ID") and get("OIDC_CLIENT_SECRET")):
+        problems.append("OIDC_ISSUER needs OIDC_CLIENT_ID and OIDC_CLIENT_SECRET beside it")
     if problems:
         raise SettingsError("Cannot start: " + "; ".join(problems) + ". See .env.example.")
 
@@ -159,6 +164,9 @@ def load_settings(environ: dict[str, str] | None = None, env_file: Path | None =
         sending_rate=get("SENDING_RATE"),
         sending_daily_cap=daily_cap,
         sending_concurrency=concurrency,
+        oidc_issuer=get("OIDC_ISSUER").rstrip("/"),
+        oidc_client_id=get("OIDC_CLIENT_ID"),
+        oidc_client_secret=get("OIDC_CLIENT_SECRET"),
         demo=demo,
         flows_dir=flows_dir,
         log_level=(get("LOG_LEVEL") or "INFO").upper(),

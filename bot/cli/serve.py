@@ -15,10 +15,13 @@ from rich.markup import escape
 
 from bot import daycode, telemetry
 from bot.cli.opened import Desk, demo_unless_configured, desk, given
+from bot.desk import accounts
 from bot.errors import SettingsError
 from bot.phone import display
 from bot.settings import Settings, load_settings
 from bot.web.phone.network import local_address
+from storage import staff
+from storage.database import writing
 
 PORT_PATIENCE = 3.0  # seconds: a server that was just killed gives its port back
 KILL_AFTER = 20  # seconds a worker has to finish what it took
@@ -112,6 +115,7 @@ def _tell(opened: Desk) -> None:
         signed = "TWILIO_AUTH_TOKEN" if given("TWILIO_AUTH_TOKEN") else settings.auth_tokens[0]
         rows = [("Phone", f"{address}/phone"), ("About", address), *rows, ("Signed with", signed)]
     rows += [
+        ("Console", _console_address(opened, base)),
         ("Till code", daycode.code_for(settings.secret_key, shop.zone, opened.clock.now()) + "  (today)"),
         ("Health", f"{address}/healthz  {address}/readyz  {address}/metrics"),
         ("Database", settings.database_url if settings.sqlite else "PostgreSQL"),
@@ -126,6 +130,17 @@ def _tell(opened: Desk) -> None:
     for finding in opened.catalog.findings:
         if finding.severity == "error":
             console.print(f"[red]{finding.place}: {escape(finding.message)}[/]; the last good revision keeps serving")
+
+
+def _console_address(opened: Desk, base: str) -> str:
+    """Return where staff sign in; while nobody can, a one-time link that makes the first administrator."""
+    if opened.settings.demo:
+        return f"{base or local_address(opened.settings)}/console"
+    with writing(opened.engine) as conn:
+        if staff.administrators(conn):
+            return f"{base}/console"
+        token = accounts.new_link(conn, None, opened.clock.now())
+    return f"{base}/console/welcome/{token}  (once, for a day: makes the first administrator)"
 
 
 def _run(settings: Settings, workers: int) -> None:

@@ -1,0 +1,75 @@
+"""Who may do what: every page and every action of the console, by endpoint, in one place.
+
+An endpoint that is not here is refused at start, so that nothing is ever open by being forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask import Flask
+
+from bot.desk.actor import Role
+
+Roles = frozenset[Role]
+
+ALL: Roles = frozenset(("support", "marketer", "manager", "admin"))
+DESK: Roles = frozenset(("support", "manager", "admin"))  #: who talks with customers
+MANAGERS: Roles = frozenset(("manager", "admin"))
+ADMINS: Roles = frozenset(("admin",))
+
+#: Endpoints anybody may ask for, without the prefix `console.`.
+PUBLIC = frozenset(
+    {
+        "static",
+        "signing.sign_in",
+        "signing.try_password",
+        "signing.second_factor",
+        "signing.try_code",
+        "signing.welcome",
+        "signing.begin",
+        "signing.demo",
+        "signing.sign_out",
+        "openid.leave",
+        "openid.come_back",
+    }
+)
+
+#: Endpoint, without the prefix `console.` -> who may ask for it.
+PERMISSIONS: Mapping[str, Roles] = {
+    "home.home": ALL,
+    "account.show": ALL,
+    "account.change_password": ALL,
+    "account.change_language": ALL,
+    "account.second_factor": ALL,
+    "account.second_factor_off": ALL,
+    "account.end_sessions": ALL,
+    "account.tour_seen": ALL,
+    # Staff.
+    "people.show": ADMINS,
+    "people.invite": ADMINS,
+    "people.new_link": ADMINS,
+    "people.change_role": ADMINS,
+    "people.disable": ADMINS,
+    "people.enable": ADMINS,
+    "people.reset_second_factor": ADMINS,
+}
+
+
+def allowed(endpoint: str, role: Role) -> bool:
+    """Say whether a role may ask for an endpoint, given without the prefix `console.`."""
+    return endpoint in PUBLIC or role in PERMISSIONS.get(endpoint, frozenset())
+
+
+def check_all(app: Flask) -> None:
+    """Refuse to start when an endpoint of the console is not declared, or a declaration has no endpoint."""
+    endpoints = {
+        rule.endpoint.removeprefix("console.")
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint.startswith("console.")
+    }
+    forgotten = endpoints - PERMISSIONS.keys() - PUBLIC
+    if forgotten:
+        raise RuntimeError(f"bot/console/permissions.py lacks {', '.join(sorted(forgotten))}")
+    if strange := PERMISSIONS.keys() - endpoints:
+        raise RuntimeError(f"bot/console/permissions.py names {', '.join(sorted(strange))}, which is no endpoint")

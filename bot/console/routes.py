@@ -1,0 +1,28 @@
+"""All pages of the console, hung under /console behind one guard."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Flask
+from werkzeug.exceptions import HTTPException
+
+from bot.console import account, home, openid, people, permissions, session, signing
+from bot.console.page import furnish, refuse, sorry
+from bot.desk.actor import NotPossible
+from bot.services import Services
+
+PAGES = (home, signing, openid, account, people)
+
+
+def register(app: Flask, shop: Services) -> None:
+    """Add the console to the application. Raises RuntimeError when a page has no entry in permissions.py."""
+    session.configure(app, shop.settings.public_url)
+    console = Blueprint("console", __name__, url_prefix="/console", template_folder="templates", static_folder="static")
+    console.before_request(session.guard)
+    console.register_error_handler(HTTPException, sorry)
+    console.register_error_handler(NotPossible, refuse)
+    for each in PAGES:
+        console.register_blueprint(each.blueprint)
+    openid.configure(app, shop.settings)
+    furnish(app)
+    app.register_blueprint(console)
+    permissions.check_all(app)
