@@ -1,7 +1,8 @@
 """`make chaos`: the scenes in full. `python -m tests.chaos.run --kills 20 --deliveries 10000 --hostile 100000`.
 
 The fourth is texts in and out, marketing and timers among them, with real processes, on PostgreSQL and Redis of
-its own and on SQLite, while everything is killed: `--messages 100000 --outbound-kills 100` in full, `--messages 0` leaves it out.
+its own and on SQLite, while everything is killed: `--messages 100000 --outbound-kills 100` in full,
+`--messages 0` leaves it out.
 
 `--database` names a database to use (it is left behind for a look); by default each scene gets its own file.
 """
