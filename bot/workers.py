@@ -20,6 +20,8 @@ from sqlalchemy import Connection
 
 from bot import telemetry
 from bot.broker import Coalesced, Kind
+from bot.desk import sealing
+from bot.desk import leases
 from bot.services import Services
 from bot.settings import Role
 from storage import processes
@@ -42,12 +44,14 @@ _SENDING: frozenset[Role] = frozenset({"all", "worker"})
 _CLOCK: frozenset[Role] = frozenset({"all", "scheduler"})
 
 TICKS: Mapping[str, Tick] = {
+    "leases": Tick(1, _CLOCK, lambda shop: leases.return_run_out(shop.turns, shop.clock.now())),
     "timers": Tick(1, _CLOCK, lambda shop: shop.schedule.fire_timers(shop.clock.now())),
     "facts": Tick(1, _CLOCK | _SENDING, lambda shop: shop.schedule.take_facts(shop.clock.now())),
     "deliver": Tick(1, _SENDING, lambda shop: shop.delivery.work(shop.clock.now)),
     "flows": Tick(2, _EVERYBODY, lambda shop: shop.catalog.refresh(shop.clock.now())),
     "expire": Tick(20, _CLOCK, lambda shop: shop.schedule.expire(shop.clock.now())),
     "starts": Tick(20, _CLOCK, lambda shop: shop.schedule.start_due(shop.clock.now())),
+    "seals": Tick(20, _CLOCK, lambda shop: sealing.seal(shop.engine, shop.settings.secret_key, shop.clock.now())),
     "reviews": Tick(60, _CLOCK, lambda shop: shop.schedule.reviews.run(shop.clock.now())),
 }
 _WOKEN: Mapping[Kind, str] = {"outbox": "deliver", "facts": "facts"}

@@ -1,0 +1,157 @@
+"""Consent evidence of one number: every consent record with the text that caused it and what was answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Engine
+
+from bot.desk.actor import Actor, NotPossible, note
+from bot.desk.evidence_file import Entry, signed
+from bot.engine.programme import Shop
+from storage import audit, consent, customers, seals
+from storage.database import Row, reading, writing
+from storage.ids import moment_of
+
+_SHOP = ("name", "programme", "phone", "website", "terms", "zone")
+_RECORD = ("status", "how", "wording", "version", "language", "text", "reason")
+_MESSAGE = ("direction", "sid", "sender", "recipient", "body")
+_DELIVERY = ("purpose", "state", "error_code")
+_SEAL = ("number", "previous", "digest")
+_VIEWS = (".viewed", ".exported")
+_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whose evidence it is: the customer and those who were merged into them."""
+
+    customer: Row
+    merged: Sequence[Row] = ()
+
+    @property
+    def rows(self) -> list[Row]:
+        return [self.customer, *self.merged]
+
+
+def person_of(conn: Connection, customer_id: int) -> Person:
+    """Return a customer with those merged into them. Raises NotPossible when there is none of this id."""
+    found = customers.by_id(conn, customer_id)
+    if found is None:
+        raise NotPossible("There is no such customer.")
+    whole = customers.by_id(conn, found["merged_into"]) if found["merged_into"] else found
+    assert whole is not None  # nobody with others merged into them is removed
+    return Person(whole, customers.merged_into(conn, whole["id"]))
+
+
+def entries_of(conn: Connection, person: Person, shop: Shop, actor: Actor, now: datetime) -> list[Entry]:
+    """Return the entries of an evidence file: first what it is about, then each consent record, oldest first."""
+    zone = ZoneInfo(shop.zone)
+    events = consent_events(conn, person, zone)
+    head = seals.head(conn)
+    about: Entry = {
+        "kind": "about",
+        "shop": {name: getattr(shop, name) for name in _SHOP},
+        "number": person.customer["phone"],
+        "merged_numbers": [row["phone"] for row in person.merged],
+        "consent_now": person.customer["consent"],
+        "records": len(events),
+        "made_at": moment(now, zone),
+        "made_by": actor.name,
+        "chain_head": _seal(head, zone) if head else None,
+    }
+    return [about, *events]
+
+
+def consent_events(conn: Connection, person: Person, zone: ZoneInfo) -> list[Entry]:
+    """Return every consent record of a person in order, each with its cause, its confirmations and its seal."""
+    phones = {row["id"]: row["phone"] for row in person.rows}
+    records = [record for row in person.rows for record in consent.history(conn, row["id"])]
+    found = seals.records(conn, [record["id"] for record in records])
+    sealed = seals.of_records(conn, list(found))
+    answers = _answers(conn, list(found.values()))
+    return [
+        _event(found[key], phones, answers[key], sealed.get(key), _staff(conn, found[key]), zone)
+        for key in sorted(found)
+    ]
+
+
+def _answers(conn: Connection, records: Sequence[Row]) -> dict[int, list[Row]]:
+    """Return what was sent in answer to the text behind each record, or with a record no text had caused."""
+    causes = sorted({row["message_id"] for row in records if row["message_direction"] == "in"})
+    replies = consent.answers(conn, causes)
+    return {
+        row["id"]: [reply for reply in replies if reply["in_reply_to"] == row["message_id"]]
+        if row["message_id"] is not None
+        else consent.unasked(conn, row["customer_id"], row["at"])
+        for row in records
+    }
+
+
+def _staff(conn: Connection, record: Row) -> list[Row]:
+    """Return what the audit log says of the moment of a record that staff made."""
+    if record["how"] != "staff":
+        return []
+    at = record["at"]
+    noted = audit.find(conn, customer_id=record["customer_id"], since=at, until=at + _INSTANT)
+    return [row for row in reversed(noted) if not row["action"].endswith(_VIEWS)]
+
+
+def _event(
+    record: Row,
+    phones: dict[int, str],
+    answers: Sequence[Row],
+    seal: Row | None,
+    staff: Sequence[Row],
+    zone: ZoneInfo,
+) -> Entry:
+    message = {name: record[f"message_{name}"] for name in (*_MESSAGE, "created_at")}
+    return {
+        "kind": "consent",
+        "record": str(record["id"]),  # a string, as JavaScript rounds numbers of this size
+        "number": phones[record["customer_id"]],
+        **{name: record[name] for name in _RECORD},
+        "at": moment(record["at"], zone),
+        "written_at": moment(moment_of(record["id"]), zone),
+        "ends_at": moment(record["expires_at"], zone),
+        "message": _message(message, zone) if message["direction"] else None,
+        "confirmations": [_confirmation(row, zone) for row in answers],
+        "staff": [{"name": row["who"], "action": row["action"]} for row in staff],
+        "seal": _seal(seal, zone) if seal else None,
+    }
+
+
+def _message(row: Row, zone: ZoneInfo) -> dict[str, Any]:
+    return {**{name: row[name] for name in _MESSAGE}, "at": moment(row["created_at"], zone)}
+
+
+def _confirmation(row: Row, zone: ZoneInfo) -> dict[str, Any]:
+    times = {name: moment(row[name], zone) for name in ("sent_at", "delivered_at")}
+    return {**_message(row, zone), **{name: row[name] for name in _DELIVERY}, **times}
+
+
+def _seal(row: Row, zone: ZoneInfo) -> dict[str, Any]:
+    return {**{name: row[name] for name in _SEAL}, "at": moment(row["at"], zone)}
+
+
+def moment(at: datetime | None, zone: ZoneInfo) -> dict[str, str] | None:
+    """Return a moment in UTC and by the shop's clock."""
+    return {"utc": at.isoformat(), "local": at.astimezone(zone).isoformat()} if at is not None else None
+
+
+def evidence(engine: Engine, shop: Shop, secret_key: str, actor: Actor, customer_id: int, now: datetime) -> str:
+    """Return the text of a customer's evidence file. Raises NotPossible when there is no such customer."""
+    with reading(engine) as conn:
+        person = person_of(conn, customer_id)
+        entries = entries_of(conn, person, shop, actor, now)
+    return signed(entries, secret_key)
+
+
+def noted(engine: Engine, actor: Actor, customer_id: int, now: datetime, form: str) -> None:
+    """Write into the audit log that somebody took the evidence of a customer out of the house."""
+    with writing(engine) as conn:
+        note(conn, actor, "evidence.exported", now, customer_id, form=form)
