@@ -20,8 +20,7 @@ from sqlalchemy import Connection
 
 from bot import telemetry
 from bot.broker import Coalesced, Kind
-from bot.desk import sealing
-from bot.desk import leases
+from bot.desk import leases, sealing
 from bot.services import Services
 from bot.settings import Role
 from storage import processes

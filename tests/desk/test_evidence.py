@@ -24,7 +24,7 @@ from tests.shop import ALICE, BOB, CHARLIE, Shop, open_shop
 
 SECRET = "test secret"
 LAWYER = Actor(None, "the lawyer", "admin")
-_CAUSE = "WHERE id = (SELECT message_id FROM consent_records WHERE id = :id)"
+_OF_MESSAGE = "UPDATE messages SET {} WHERE id = (SELECT message_id FROM consent_records WHERE id = :id)"
 _KEEPERS = ("consent_records", "seals")
 
 
@@ -129,8 +129,8 @@ def test_a_seal_can_only_be_added(shop: Shop, change: str) -> None:
         ("UPDATE consent_records SET text = 'You agreed to everything' WHERE id = :id", "changed"),
         ("UPDATE consent_records SET status = 'subscribed', how = 'form' WHERE id = :id", "changed"),
         ("UPDATE consent_records SET reason = 'asked at the till' WHERE id = :id", "changed"),
-        (f"UPDATE messages SET body = 'YES!' {_CAUSE}", "changed"),
-        (f"UPDATE messages SET sender = '+12015550199' {_CAUSE}", "changed"),
+        (_OF_MESSAGE.format("body = 'YES!'"), "changed"),
+        (_OF_MESSAGE.format("sender = '+12015550199'"), "changed"),
         ("UPDATE consent_records SET message_id = NULL WHERE id = :id", "changed"),
         ("UPDATE seals SET at = (SELECT MIN(created_at) FROM customers) WHERE record_id = :id", "changed"),
         ("DELETE FROM consent_records WHERE id = :id", "missing"),
