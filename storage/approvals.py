@@ -67,6 +67,7 @@ _ASKED_BY = (
     .order_by(approvals.c.id.desc())
     .limit(bindparam("count"))
 )
+_WAITING_FOR = select(approvals).where(approvals.c.reverses == bindparam("entry_key"), _OPEN)
 _DECIDE = (
     update(approvals)
     .where(approvals.c.id == bindparam("the_id"), _OPEN)
@@ -97,6 +98,11 @@ def by_id(connection: Connection, identifier: int) -> Row | None:
 def by_key(connection: Connection, key: str) -> Row | None:
     """Return the request that was made with this idempotency key."""
     return first_row(connection.execute(_BY_KEY, {"key": key}))
+
+
+def waiting_for(connection: Connection, entry_key: str) -> Row | None:
+    """Return the open request to take this ledger entry back."""
+    return first_row(connection.execute(_WAITING_FOR, {"entry_key": entry_key}))
 
 
 def open_ones(connection: Connection, limit: int) -> list[Row]:

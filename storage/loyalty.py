@@ -16,6 +16,7 @@ from sqlalchemy import (
     Integer,
     Table,
     bindparam,
+    exists,
     func,
     literal_column,
     select,
@@ -64,6 +65,7 @@ ledger = Table(
         name="sign",
     ),
     Index("ix_ledger_customer_id_id", "customer_id", "id"),
+    Index("ix_ledger_at", "at"),
 )
 Index(
     "ix_ledger_staff_id_at",
@@ -154,9 +156,17 @@ _GIVEN_BY = select(func.coalesce(func.sum(func.abs(ledger.c.points)), 0)).where(
     ledger.c.staff_id == bindparam("staff_id"), ledger.c.at >= bindparam("since", type_=Moment)
 )
 _BY_KEY = select(ledger).where(ledger.c.key == bindparam("key"))
+_BY_ID = select(ledger).where(ledger.c.id == bindparam("id"))
+_since = bindparam("since", type_=Moment)
+_reversed = ledger.alias("reversed")
+# What takes back an entry older than the window takes nothing from the window.
 _QUALIFYING = (
     select(ledger.c.customer_id, func.sum(ledger.c.qualifying))
-    .where(among(ledger.c.customer_id, "customer_ids"), ledger.c.at >= bindparam("since", type_=Moment))
+    .where(
+        among(ledger.c.customer_id, "customer_ids"),
+        ledger.c.at >= _since,
+        ledger.c.reverses.is_(None) | exists().where(_reversed.c.key == ledger.c.reverses, _reversed.c.at >= _since),
+    )
     .group_by(ledger.c.customer_id)
 )
 _NO_LIMIT = 1 << 62
@@ -278,6 +288,11 @@ def sum_from(connection: Connection, customer_id: int, entry_id: int) -> int:
 def given_by(connection: Connection, staff_id: int, since: datetime) -> int:
     """Return how many points one of the staff gave and took since then, both counted as positive."""
     return int(connection.execute(_GIVEN_BY, {"staff_id": staff_id, "since": since}).scalar_one())
+
+
+def by_id(connection: Connection, identifier: int) -> Row | None:
+    """Return one entry."""
+    return first_row(connection.execute(_BY_ID, {"id": identifier}))
 
 
 def by_key(connection: Connection, key: str) -> Row | None:
