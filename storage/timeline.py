@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, Column, Connection, Select, Table, and_, bindparam, func, literal, or_, select
 
 from storage.consent import consent_records
+from storage.conversations import conversations
 from storage.customers import customers
-from storage.database import EPOCH, Moment, Row
+from storage.database import EPOCH, Moment, Row, all_rows, among
 from storage.desk import leases
 from storage.facts import facts
 from storage.handoffs import handoffs
@@ -23,6 +24,7 @@ from storage.loyalty import ledger
 from storage.messages import messages
 from storage.notes import notes
 from storage.profile_changes import profile_changes
+from storage.revisions import flow_revisions
 from storage.together import Query, ask
 from storage.vouchers import vouchers
 
@@ -163,3 +165,17 @@ def stamp(connection: Connection, customer_id: int) -> str:
     only = {"customer_id": customer_id}
     asked = [Query(query, only, lambda rows: rows) for query in (_STAMP, _DELIVERIES, _PERSON)]
     return repr([[tuple(row.values()) for row in rows] for rows in ask(connection, *asked)])
+
+
+_REVISION_IDS = select(conversations.c.id, conversations.c.revision_id).where(among(conversations.c.id, "ids"))
+_REVISIONS = select(flow_revisions).where(among(flow_revisions.c.id, "ids"))
+
+
+def revisions_of(connection: Connection, conversation_ids: Sequence[int]) -> dict[int, Row]:
+    """Return the flow revision each conversation began in; conversations that are gone are left out."""
+    if not conversation_ids:
+        return {}
+    of = {row.id: row.revision_id for row in connection.execute(_REVISION_IDS, {"ids": conversation_ids})}
+    rows = all_rows(connection.execute(_REVISIONS, {"ids": sorted(set(of.values()))}))
+    found = {row["id"]: row for row in rows}
+    return {each: found[revision_id] for each, revision_id in of.items() if revision_id in found}

@@ -55,3 +55,38 @@ WAITS = frozenset({"stop", "stop_sender", "slow_down"})
 def consequence_of(code: str | int | None) -> Consequence | None:
     """Return what a code means beyond the failure of its message, None when nothing."""
     return CONSEQUENCES.get(str(code)) if code else None
+
+
+#: What a code says about one message, for somebody at the support desk.
+WORDS: Mapping[str, str] = {
+    "20003": "The carrier did not accept our account's password.",
+    "20005": "Our account at the carrier is not active.",
+    "20429": "We asked the carrier too often at once.",
+    "21211": "This is not a valid phone number.",
+    "21408": "Our account may not text this country.",
+    "21606": "Our sender cannot text this number.",
+    "21608": "A trial account may text verified numbers only.",
+    "21610": "The customer has opted out at the carrier.",
+    "21611": "Too many texts of ours were waiting at the carrier.",
+    "21612": "The carrier has no route to this number.",
+    "21614": "This number is not a mobile phone.",
+    "21617": "The text was longer than the carrier allows.",
+    "21635": "This number is a landline.",
+    "30002": "Our account at the carrier is suspended.",
+    "30003": "The phone was off or out of reach.",
+    "30004": "The customer or their carrier blocks our texts.",
+    "30005": "The number is unknown or no longer in use.",
+    "30006": "The number is a landline, or its carrier cannot be reached.",
+    "30007": "A carrier took the text for spam.",
+    "30008": "The carrier gave no reason.",
+    "30024": "Our sender is not set up yet.",
+    "30032": "Our toll-free number is not verified.",
+    "30034": "Our number is not registered for business texts.",
+    "30450": "The carrier took the text for a fraud attempt.",
+    "30640": "The carrier does not text this number.",
+}
+
+
+def in_words(code: str | int | None) -> str:
+    """Return what a code means, in plain words; for one we do not know, words that say so."""
+    return WORDS.get(str(code), "The carrier gave a reason we have no words for.") if code else ""

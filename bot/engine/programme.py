@@ -68,6 +68,7 @@ class Limits:
     sunday_opens: time = time(12)
     service_per_day: int | None = None  #: unasked service texts in 24 hours
     same_text_within: timedelta = timedelta(days=1)  #: the same marketing text is not sent twice in this span
+    person_holds: timedelta = timedelta(minutes=30)  #: a person who takes over, counted from the last answer
     support_points: int = 100  #: what staff may give or take at once and in a day; more needs a second person
     manager_points: int = 1000  #: the same for managers and administrators
     blackouts: tuple[tuple[date, date], ...] = ()  #: no marketing from a day to a day, both included
@@ -89,6 +90,7 @@ class Programme:
     tier_grace: timedelta = timedelta(days=30)  #: how long a tier is kept when the points for it have gone
     keep_messages: timedelta | None = None  #: after this the words of messages and answers are deleted; None: never
     undo_within: timedelta = timedelta(minutes=10)
+    segment_price: int | None = None  #: what carriers charge for one segment, in millionths of the currency's unit
     accents: Literal["fold", "keep"] = "fold"
     limits: Limits = field(default_factory=Limits)
     digest: str = ""

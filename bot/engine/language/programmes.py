@@ -190,6 +190,11 @@ LIMITS = Record(
         Field("closes", Clock(), "from here on they wait"),
         Field("sunday_opens", Clock(), "later on Sundays"),
         Field(
+            "person_holds",
+            Duration(),
+            "how long a person who takes over keeps the conversation, counted from the last answer; default 30 minutes",
+        ),
+        Field(
             "support_points",
             _COUNT,
             "points one of the staff may give or take at once and in a day; more needs a second person; default 100",
@@ -259,6 +264,11 @@ PROGRAMME = Record(
             "blackouts", Blackouts(), "no marketing on these days: `[2026-12-25, {from: 2026-12-31, to: 2027-01-01}]`"
         ),
         Field("undo_within", Duration(), "how long a redemption can be taken back"),
+        Field(
+            "segment_price",
+            _SOME,
+            "what carriers charge for one message segment, in millionths: 8300 is $0.0083; absent: no cost is shown",
+        ),
         Field("accents", OneOf("way with accents", ("fold", "keep")), "fold: plain letters where that saves money"),
         Field("limits", LIMITS, "for texts that nobody asked for, and for staff"),
         Field("awards", TableOf(_KEY, _SOME, "names and points"), "named amounts of points", required=True),
