@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, timedelta
+from zoneinfo import ZoneInfo
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Connection
@@ -21,6 +22,7 @@ from sqlalchemy import Connection
 from bot import telemetry
 from bot.broker import Coalesced, Kind
 from bot.desk import leases, sealing
+from bot.desk.tallying import tally
 from bot.services import Services
 from bot.settings import Role
 from storage import processes
@@ -51,6 +53,7 @@ TICKS: Mapping[str, Tick] = {
     "expire": Tick(20, _CLOCK, lambda shop: shop.schedule.expire(shop.clock.now())),
     "starts": Tick(20, _CLOCK, lambda shop: shop.schedule.start_due(shop.clock.now())),
     "seals": Tick(20, _CLOCK, lambda shop: sealing.seal(shop.engine, shop.settings.secret_key, shop.clock.now())),
+    "tallies": Tick(60, _CLOCK, lambda shop: tally(shop.engine, _zone(shop), shop.clock.now())),
     "reviews": Tick(60, _CLOCK, lambda shop: shop.schedule.reviews.run(shop.clock.now())),
 }
 _WOKEN: Mapping[Kind, str] = {"outbox": "deliver", "facts": "facts"}
@@ -169,3 +172,7 @@ def _logged(name: str, job: Callable[[], object]) -> Callable[[], None]:
             telemetry.broke("tick failed", trouble, tick=name)
 
     return tick
+
+
+def _zone(shop: Services) -> ZoneInfo:
+    return ZoneInfo(shop.catalog.book.programme.shop.zone)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Index, Table, bindparam, select, update
+from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Index, Table, bindparam, func, null, select, update
 
-from storage.database import Id, Moment, Row, Words, all_rows, complete, for_both, metadata
+from storage.customers import customers
+from storage.database import Id, Moment, Row, Words, all_rows, complete, first_row, for_both, metadata
 
 handoffs = Table(
     "handoffs",
@@ -21,6 +22,7 @@ handoffs = Table(
     Column("closed_by", Words),
     Column("closed_why", Words),  #: why nobody had to answer
 )
+Index("ix_handoffs_requested_at", handoffs.c.requested_at)
 _OPEN = handoffs.c.closed_at.is_(None)
 Index("ix_handoffs_customer_id", handoffs.c.customer_id)
 Index("ix_handoffs_waiting", handoffs.c.customer_id, unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN)
@@ -30,8 +32,26 @@ _WAITING = select(handoffs).where(_OPEN).order_by(handoffs.c.id)
 _CLOSE = (
     update(handoffs)
     .where(handoffs.c.id == bindparam("the_id"), _OPEN)
-    .values(closed_at=bindparam("at", type_=Moment), closed_by=bindparam("who"))
+    .values(closed_at=bindparam("at", type_=Moment), closed_by=bindparam("who"), closed_why=bindparam("why"))
 )
+_OPEN_AGAIN = (
+    update(handoffs)
+    .where(handoffs.c.id == bindparam("the_id"), handoffs.c.closed_at.is_not(None))
+    .values(closed_at=null(), closed_by=null(), closed_why=null())
+)
+_OF = select(handoffs).where(handoffs.c.customer_id == bindparam("the_customer"), _OPEN)
+_BY_ID = select(handoffs).where(handoffs.c.id == bindparam("the_id"))
+_QUEUE = (
+    select(
+        handoffs,
+        *(customers.c[name] for name in ("phone", "name", "language", "consent", "sendable", "held_by", "held_until")),
+    )
+    .join(customers, customers.c.id == handoffs.c.customer_id)
+    .where(_OPEN)
+    .order_by(handoffs.c.requested_at, handoffs.c.id)
+    .limit(bindparam("count"))
+)
+_COUNT = select(func.count()).select_from(handoffs).where(_OPEN)
 
 
 def insert(connection: Connection, rows: Sequence[Row]) -> None:
@@ -45,6 +65,31 @@ def waiting(connection: Connection) -> list[Row]:
     return all_rows(connection.execute(_WAITING))
 
 
-def close(connection: Connection, identifier: int, by: str, at: datetime) -> bool:
-    """Close a handoff; False when it was closed before."""
-    return connection.execute(_CLOSE, {"the_id": identifier, "who": by, "at": at}).rowcount == 1
+def close(connection: Connection, identifier: int, by: str, at: datetime, why: str | None = None) -> bool:
+    """Close a handoff, and say `why` when nobody had to answer; False when it was closed before."""
+    return connection.execute(_CLOSE, {"the_id": identifier, "who": by, "at": at, "why": why}).rowcount == 1
+
+
+def by_id(connection: Connection, identifier: int) -> Row | None:
+    """Return one handoff."""
+    return first_row(connection.execute(_BY_ID, {"the_id": identifier}))
+
+
+def of(connection: Connection, customer_id: int) -> Row | None:
+    """Return a customer's open handoff."""
+    return first_row(connection.execute(_OF, {"the_customer": customer_id}))
+
+
+def queue(connection: Connection, limit: int) -> list[Row]:
+    """Return those who wait, the longest wait first, each with what the list shows of the customer."""
+    return all_rows(connection.execute(_QUEUE, {"count": limit}))
+
+
+def count_waiting(connection: Connection) -> int:
+    """Return how many wait."""
+    return connection.execute(_COUNT).scalar_one()
+
+
+def open_again(connection: Connection, identifier: int) -> bool:
+    """Let a customer wait on as before a handoff was closed; False when it is open. There must be no other open one."""
+    return connection.execute(_OPEN_AGAIN, {"the_id": identifier}).rowcount == 1

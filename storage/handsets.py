@@ -80,7 +80,10 @@ _NEXT_FACT = (
 )
 _now = bindparam("now", type_=Moment)
 _OVERDUE: tuple[Select[int], ...] = (
-    select(func.count()).select_from(timers).where(timers.c.due_at <= _now),
+    select(func.count())
+    .select_from(timers)
+    .join(customers, customers.c.id == timers.c.customer_id)
+    .where(timers.c.due_at <= _now, customers.c.held_by.is_(None)),
     select(func.count()).where(messages.c.state == "queued", messages.c.send_after <= _now),
     select(func.count()).where(facts.c.handled_at.is_(None), facts.c.due_at <= _now),
 )

@@ -55,7 +55,7 @@ messages = Table(
     Column("body", Words, nullable=False, default=""),
     Column("media", Document),
     Column("state", Words, nullable=False),
-    Column("purpose", Words),  #: reply, service, marketing, opt_out_confirmation; None: inbound
+    Column("purpose", Words),  #: reply, service, marketing, opt_out_confirmation, staff; None: inbound
     Column("in_reply_to", BigInteger),
     Column("conversation_id", BigInteger),
     Column("flow", Words),
@@ -77,6 +77,7 @@ messages = Table(
     Column("lane", Words),  #: what it queues behind, see `lane_of`
     Column("staff_id", BigInteger),  #: outbound: who wrote it; None: the bot
     Column("misunderstood", Boolean),  #: inbound: True when the bot had to say that it did not understand
+    Column("unanswered", Boolean),  #: inbound: True when nothing was answered though something should be
     CheckConstraint(
         "(direction = 'in' AND state IN ('received', 'failed'))"
         " OR (direction = 'out' AND state IN ('queued', 'sending', 'sent', 'delivered', 'undelivered',"
@@ -84,6 +85,7 @@ messages = Table(
         name="state",
     ),
     Index("ix_messages_customer_id_id", "customer_id", "id"),
+    Index("ix_messages_created_at", "created_at"),
 )
 Index(
     "ix_messages_in_reply_to",
@@ -136,6 +138,12 @@ Index(
     messages.c.id,
     sqlite_where=messages.c.misunderstood.is_not(None),
     postgresql_where=messages.c.misunderstood.is_not(None),
+)
+Index(
+    "ix_messages_unanswered",
+    messages.c.id,
+    sqlite_where=messages.c.unanswered.is_not(None),
+    postgresql_where=messages.c.unanswered.is_not(None),
 )
 Index(
     "ix_messages_undelivered",
@@ -213,7 +221,7 @@ _SUPPRESS = (
 
 #: A reply handed over with a webhook's answer is looked up when no callback has confirmed it by then.
 HANDED_OVER = timedelta(minutes=2)
-_PRIORITY = {"reply": 0, "opt_out_confirmation": 0, "marketing": 2}
+_PRIORITY = {"reply": 0, "opt_out_confirmation": 0, "staff": 0, "marketing": 2}
 
 
 def lane_of(row: Row) -> str:

@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
 from storage import (  # every table must be known to `metadata`
+    answers,
     approvals,
     audit,
     budgets,
@@ -18,10 +19,12 @@ from storage import (  # every table must be known to `metadata`
     conversations,
     customers,
     desk,
+    erasures,
     facts,
     handoffs,
     lessons,
     loyalty,
+    merging,
     messages,
     notes,
     outbox,
@@ -30,9 +33,12 @@ from storage import (  # every table must be known to `metadata`
     revisions,
     saved,
     seals,
+    shelves,
     staff,
     starts,
     switches,
+    tags,
+    tallies,
     timers,
     vouchers,
 )
@@ -56,15 +62,21 @@ NOUNS = (
     revisions,
     starts,
     switches,
+    tags,
     staff,
     audit,
     desk,
+    answers,
     notes,
     saved,
     lessons,
     approvals,
     profile_changes,
     seals,
+    shelves,
+    erasures,
+    merging,
+    tallies,
 )
 _LOCK = 0x7265_6775_6C61_7273  # "regulars", the advisory lock of those who migrate
 

@@ -167,6 +167,18 @@ _DISCARD = (
 )
 
 
+_RELEASE = (
+    update(messages)
+    .where(
+        _c.customer_id == bindparam("the_customer"),
+        _c.state == QUEUED,
+        _c.send_after > _now,
+        _c.send_after <= bindparam("until", type_=Moment),
+    )
+    .values(send_after=_now)
+)
+
+
 class Lane(NamedTuple):
     """A lane with queued messages and when its first is due."""
 
@@ -301,6 +313,11 @@ def marketing_counts(connection: Connection, customer_ids: Sequence[int], since:
     for customer_id, at in connection.execute(_MARKETING_SENT, {"customer_ids": customer_ids, "since": since}):
         found.setdefault(customer_id, []).append(at)
     return found
+
+
+def release(connection: Connection, customer_id: int, until: datetime, now: datetime) -> int:
+    """Let what was to wait for a customer until `until` at most go now, if the gate agrees; return how many."""
+    return connection.execute(_RELEASE, {"the_customer": customer_id, "until": until, "now": now}).rowcount
 
 
 def next_due(connection: Connection) -> datetime | None:

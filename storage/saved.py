@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Table
+from sqlalchemy import BigInteger, Boolean, Column, Connection, ForeignKey, Table, bindparam, delete, func, or_, select
+from sqlalchemy import update as update_of
 
-from storage.database import Document, Id, Moment, Words, metadata
+from storage.database import Document, Id, Moment, Row, Words, all_rows, first_row, insert_rows, metadata
 
 saved_replies = Table(
     "saved_replies",
@@ -26,3 +27,73 @@ saved_views = Table(
     Column("query", Document, nullable=False),
     Column("shared", Boolean, nullable=False, default=False),
 )
+
+_VIEWS = (
+    select(saved_views)
+    .where(or_(saved_views.c.staff_id == bindparam("who"), saved_views.c.shared))
+    .order_by(func.lower(saved_views.c.name), saved_views.c.id)
+)
+_VIEW = select(saved_views).where(saved_views.c.id == bindparam("the_id"))
+_REMOVE_VIEW = delete(saved_views).where(saved_views.c.id == bindparam("the_id"))
+
+_REPLIES = select(saved_replies).order_by(func.lower(saved_replies.c.title), saved_replies.c.id)
+_REPLY = select(saved_replies).where(saved_replies.c.id == bindparam("the_id"))
+_CHANGE_REPLY = (
+    update_of(saved_replies)
+    .where(saved_replies.c.id == bindparam("the_id"))
+    .values(
+        title=bindparam("new_title"),
+        body=bindparam("new_body"),
+        language=bindparam("new_language"),
+        staff_id=bindparam("who"),
+        changed_at=bindparam("at", type_=Moment),
+    )
+)
+_REMOVE_REPLY = delete(saved_replies).where(saved_replies.c.id == bindparam("the_id"))
+
+
+def replies(connection: Connection) -> list[Row]:
+    """Return the saved replies by title."""
+    return all_rows(connection.execute(_REPLIES))
+
+
+def reply(connection: Connection, identifier: int) -> Row | None:
+    """Return one saved reply."""
+    return first_row(connection.execute(_REPLY, {"the_id": identifier}))
+
+
+def add_reply(connection: Connection, row: Row) -> None:
+    """Save a new reply."""
+    insert_rows(connection, saved_replies, [row])
+
+
+def change_reply(connection: Connection, row: Row) -> bool:
+    """Change a saved reply; False when it is gone."""
+    values = {"the_id": row["id"], "who": row["staff_id"], "at": row["changed_at"]}
+    values |= {f"new_{name}": row[name] for name in ("title", "body", "language")}
+    return connection.execute(_CHANGE_REPLY, values).rowcount == 1
+
+
+def remove_reply(connection: Connection, identifier: int) -> bool:
+    """Remove a saved reply; False when it is gone."""
+    return connection.execute(_REMOVE_REPLY, {"the_id": identifier}).rowcount == 1
+
+
+def views(connection: Connection, staff_id: int) -> list[Row]:
+    """Return somebody's saved views of the inbox and those shared with everybody, by name."""
+    return all_rows(connection.execute(_VIEWS, {"who": staff_id}))
+
+
+def view(connection: Connection, identifier: int) -> Row | None:
+    """Return one saved view."""
+    return first_row(connection.execute(_VIEW, {"the_id": identifier}))
+
+
+def add_view(connection: Connection, row: Row) -> None:
+    """Save a view."""
+    insert_rows(connection, saved_views, [row])
+
+
+def remove_view(connection: Connection, identifier: int) -> bool:
+    """Remove a saved view; False when it is gone."""
+    return connection.execute(_REMOVE_VIEW, {"the_id": identifier}).rowcount == 1

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from storage.customers import customers
-from storage.database import Document, Id, Moment, Row, Words, all_rows, blank, for_both, metadata, write_many
+from storage.database import Document, Id, Moment, Row, Words, all_rows, among, blank, for_both, metadata, write_many
 
 timers = Table(
     "timers",
@@ -52,12 +52,12 @@ _INSERT = for_both(lambda insert: insert(timers).on_conflict_do_nothing())
 _DUE = (
     select(timers.c.id)
     .join(customers, customers.c.id == timers.c.customer_id)
-    .where(timers.c.due_at <= bindparam("now", type_=Moment))
+    .where(timers.c.due_at <= bindparam("now", type_=Moment), customers.c.held_by.is_(None))
     .order_by(timers.c.due_at, timers.c.id)
     .limit(bindparam("count"))
     .with_for_update(skip_locked=True, key_share=True, of=[customers, timers])  # in this order
 )
-_TAKE_DUE = delete(timers).where(timers.c.id.in_(_DUE)).returning(timers)
+_TAKE = delete(timers).where(among(timers.c.id, "ids")).returning(timers)
 _NEXT_DUE = select(func.min(timers.c.due_at))
 _CANCEL_ALL = delete(timers).where(timers.c.customer_id == bindparam("customer_id"), timers.c.kind == "reminder")
 _CANCEL_ONE = _CANCEL_ALL.where(timers.c.scope == bindparam("scope"))
@@ -77,8 +77,10 @@ def take_due(connection: Connection, now: datetime, limit: int) -> list[Row]:
 
     They are gone when the transaction commits and back when it rolls back; others skip them meanwhile. Their
     customers are locked with them; timers of customers whom somebody else has locked wait for the next look.
+    Those of a customer whom a person holds rest until the end of that lease.
     """
-    taken = all_rows(connection.execute(_TAKE_DUE, {"now": now, "count": limit}))
+    ids = list(connection.execute(_DUE, {"now": now, "count": limit}).scalars())
+    taken = all_rows(connection.execute(_TAKE, {"ids": ids})) if ids else []
     return sorted(taken, key=lambda row: (row["due_at"], row["id"]))
 
 
@@ -113,5 +115,5 @@ def of(connection: Connection, customer_id: int) -> list[Row]:
 
 
 def put_off(connection: Connection, identifier: int, due_at: datetime) -> None:
-    """Let a timer that made trouble wait until later."""
+    """Let a timer wait until later: it made trouble, or rested meanwhile."""
     connection.execute(_PUT_OFF, {"the_id": identifier, "later": due_at})

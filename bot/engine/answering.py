@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.engine import choices, walking
+from bot.engine import choices, holding, walking
 from bot.engine.agreeing import leave
 from bot.engine.decision import Step
 from bot.engine.definition import Ask, State, Text, Trigger
@@ -26,6 +26,8 @@ _WITH_VALUE = frozenset({"number", "date", "email", "text"})  #: answers whose o
 
 def take_text(turn: Turn, text: MessageReceived, routing: Routing) -> None:
     """Answer a text. A tapback, and a text while a person holds the conversation, are left alone."""
+    if routing.rule == holding.DOUBT and not turn.customer.marketing_paused:
+        turn.effects.append(SetAttribute("marketing_paused", True))
     if routing.decision in ("ignore", "hold"):
         return
     _hear_language(turn, routing)

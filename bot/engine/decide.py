@@ -17,7 +17,7 @@ from bot.engine.conversation import Conversation, Customer
 from bot.engine.decision import Decision
 from bot.engine.definition import Flow
 from bot.engine.effects import SendMessage
-from bot.engine.events import Event, FactRecorded, MessageReceived, StartDue, TimerFired
+from bot.engine.events import Event, FactRecorded, HandedBack, MessageReceived, StartDue, TimerFired
 from bot.engine.machine import Compiled
 from bot.engine.phrases import Phrases
 from bot.engine.programme import Programme
@@ -116,6 +116,8 @@ def _take(turn: Turn, routing: Routing | None) -> None:
             proactive.take_fact(turn, fact)
         case StartDue() as due:
             proactive.take_start(turn, due)
+        case HandedBack() as back:
+            proactive.take_back(turn, back)
 
 
 def _decision(turn: Turn, routing: Routing | None) -> Decision:

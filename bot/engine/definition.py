@@ -18,6 +18,7 @@ from bot.engine.message import Template
 Kind = Literal["service", "marketing"]
 AskKind = Literal["yes_no", "choice", "number", "date", "email", "text", "keyword"]
 Severity = Literal["error", "warning"]
+HandBack = Literal["resume", "ask_again", "end"]  #: go on in silence; ask the open question again; be over
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -197,3 +198,4 @@ class Flow:
     intent: str  #: what the router calls this flow in its answer; the flow's name unless declared
     description: str = ""
     relevant: timedelta | None = None  #: what it says unasked is pointless after this
+    handed_back: HandBack = "resume"  #: what follows when a person hands the conversation back

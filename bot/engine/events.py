@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from bot.engine.definition import HandBack
+
 
 @dataclass(frozen=True, slots=True)
 class Media:
@@ -71,4 +73,13 @@ class StartDue:
     slots: Mapping[str, Any] = field(default_factory=dict)  #: what the occasion is about, such as a voucher
 
 
-Event = MessageReceived | TimerFired | FactRecorded | StartDue
+@dataclass(frozen=True, slots=True)
+class HandedBack:
+    """A person gave the conversation back to the bot, or their lease ran out: `ask_again`."""
+
+    customer_id: int
+    at: datetime
+    how: HandBack
+
+
+Event = MessageReceived | TimerFired | FactRecorded | StartDue | HandedBack

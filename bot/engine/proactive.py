@@ -11,7 +11,7 @@ from bot.engine import tiers, walking
 from bot.engine.decision import Step
 from bot.engine.doing import earn, later
 from bot.engine.effects import SetTimer
-from bot.engine.events import FactRecorded, StartDue, TimerFired
+from bot.engine.events import FactRecorded, HandedBack, StartDue, TimerFired
 from bot.engine.machine import Compiled, short_place
 from bot.engine.walking import deadline
 
@@ -67,6 +67,22 @@ def take_start(turn: Turn, due: StartDue) -> None:
         _begin(turn, compiled, [due.trigger], due.slots)
 
 
+def take_back(turn: Turn, back: HandedBack) -> None:
+    """Go on where a person leaves off: silently, by asking the open question again, or not at all."""
+    if back.how == "end":
+        while turn.frames:
+            top = turn.frames[-1]
+            turn.note(Step(top.compiled.flow.name, top.state, "handed back", None, short_place(top.definition.place)))
+            walking.abandon(turn, top, "handed_over")
+        return
+    asking = walking.pending(turn)
+    if back.how == "ask_again" and asking is not None and asking.definition.say is not None:
+        place = short_place(asking.definition.place)
+        turn.note(Step(asking.compiled.flow.name, asking.state, "handed back", asking.state, place))
+        asking.touch()
+        turn.say(asking, turn.book.phrases.resume, deadline=turn.now + _FRESH)
+
+
 def _purchase(turn: Turn, fact: FactRecorded) -> None:
     """Count the purchase and give its points; the shell writes the counters down."""
     amount = fact.data.get("amount_minor")
@@ -82,8 +98,16 @@ def _purchase(turn: Turn, fact: FactRecorded) -> None:
 
 
 def _begin(turn: Turn, compiled: Compiled, ways: list[int], slots: Mapping[str, Any], tries: int = 0) -> None:
-    """Start a flow unasked. Marketing does not interrupt an open question: it tries again a day later, for a week."""
+    """Start a flow unasked, as soon as no person holds the conversation.
+
+    Marketing does not interrupt an open question: it tries again a day later, for a week.
+    """
     flow = compiled.flow
+    if turn.held:
+        turn.note(Step(flow.name, None, "later", None, short_place(flow.place), ("no person holds it",)))
+        kept = {**slots, WAYS: ways, TRIES: tries}
+        turn.effects.append(SetTimer("reminder", flow.name, turn.now, flow=flow.name, slots=kept))
+        return
     if flow.kind == "marketing" and turn.allows(compiled) is None and walking.pending(turn) is not None:
         turn.note(Step(flow.name, None, "later", None, short_place(flow.place), ("no question is open",)))
         if tries < _MAX_TRIES:

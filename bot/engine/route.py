@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from rapidfuzz.distance import OSA
 
-from bot.engine import leaving
+from bot.engine import holding, leaving
 from bot.engine.conversation import Consent
 from bot.engine.definition import Ask, Flow
 from bot.engine.keywords import Near, Way, build_keywords
@@ -81,7 +81,8 @@ class Router:
         words = self.lexicon.words(text)
         routing = self._comply_with_words(text, words, standing)
         if routing is not None:
-            return routing
+            quiet = standing.held and not holding.speaks(routing, standing.consent)
+            return holding.held_back(routing) if quiet else routing
         if self._is_tapback(text, words):
             return Routing("ignore", "tapback", matched=text[:40])
         verdict = leaving.judge(self.lexicon, text, words) if words else None
@@ -90,6 +91,9 @@ class Router:
             return self._judged("stop", rule, text, words, verdict)
         if standing.consent == "unsubscribed":
             return Routing("ignore", "opted_out")
+        if standing.held:
+            doubtful = verdict is not None and verdict.level == "perhaps"
+            return Routing("hold", holding.DOUBT if doubtful else self._held(text, words))
         if verdict is not None and verdict.level == "perhaps":
             return self._judged("unsure", "opt_out.perhaps", text, words, verdict)
         return self._converse(text, words, standing, verdict)
@@ -127,8 +131,6 @@ class Router:
 
     def _converse(self, text: str, words: str, standing: Standing, verdict: leaving.Verdict | None) -> Routing:
         """Find who answers a text of somebody who may be talked to and did not ask to leave."""
-        if standing.held:
-            return Routing("hold", "held")
         understood = self._reply(text, standing)
         if understood is not None and (understood[1].score >= 1.0 or verdict is not None):
             return self._answer(*understood, standing)
@@ -151,6 +153,11 @@ class Router:
             if asked is None or not asked.taken or asked.score < _SURE_QUESTION:
                 return self._answer(*understood, standing)
         return self._guess(text, words, asked or self.questions.best(words))
+
+    def _held(self, text: str, words: str) -> str:
+        """Return the rule for a text that a person answers; thanks need no answer."""
+        found = self.lexicon.courtesies.kind(text, words)
+        return holding.THANKS if found is not None and found.kind == "thanks" else holding.HELD
 
     def _pleasantry(self, text: str, words: str, standing: Standing) -> Routing | None:
         """Leave thanks alone and answer a greeting with help, when no question is open."""

@@ -121,6 +121,11 @@ class Turn:
         return isinstance(self.event, MessageReceived)
 
     @property
+    def held(self) -> bool:
+        """Say whether a person holds the conversation."""
+        return self.customer.held_until is not None and self.customer.held_until > self.now
+
+    @property
     def voice(self) -> Voice:
         """Return how numbers and dates are said to this customer."""
         return voice(self.language, self.formats)

@@ -5,7 +5,7 @@ party); CTIA Messaging Principles 5.1 (opt-in, opt-out). The hours and caps of s
 data with their sources in bot/rules. The shop's own, stricter window and caps are in programme.yaml.
 """
 
-from bot.gate.asking import DAY, MONTH, WEEK, ask
+from bot.gate.asking import DAY, MONTH, WEEK, ask, daytime
 from bot.gate.reasons import REASONS, in_words
 from bot.gate.recipients import recipient_of
 from bot.gate.verdict import Drop, Purpose, Recipient, Send, Verdict, Wait
@@ -22,6 +22,7 @@ __all__ = [
     "Verdict",
     "Wait",
     "ask",
+    "daytime",
     "in_words",
     "recipient_of",
 ]

@@ -30,9 +30,10 @@ def ask(
     """Decide about one message.
 
     Answers to the customer's own text pass at any hour; everything else needs a customer who has not opted
-    out and keeps to the window in every zone the customer may be in, and is not said twice. Marketing also
-    needs recorded consent that has not run out, keeps to the hours of the law that counts for the customer
-    and to the shop's blackout days, and stays under the caps, which are rolling.
+    out. What a person writes then passes, too; the bot's own texts keep to the window in every zone the
+    customer may be in, and nothing is said twice. Marketing also needs recorded consent that has not run out,
+    keeps to the hours of the law that counts for the customer and to the shop's blackout days, and stays
+    under the caps, which are rolling.
     """
     if not recipient.sendable:
         return Drop("bad_number")
@@ -42,6 +43,8 @@ def ask(
         return Send()
     if recipient.consent == "unsubscribed":
         return Drop("opted_out")
+    if purpose == "staff":
+        return Send()  # whoever wrote it was asked whether the hour is right, see `daytime`
     if purpose == "marketing":
         if recipient.consent != "subscribed":
             return Drop("no_consent")
@@ -55,6 +58,11 @@ def ask(
     if isinstance(verdict, Wait) and deadline is not None and verdict.until >= deadline:
         return Drop("too_late")
     return verdict
+
+
+def daytime(recipient: Recipient, limits: Limits, now: datetime) -> datetime:
+    """Return from when on it is day wherever the customer may be, by the shop's own hours: `now` when it is."""
+    return next_allowed(now, _places("service", recipient, limits, ())) or now
 
 
 def _said_lately(purpose: Purpose, recipient: Recipient, limits: Limits, now: datetime, body: str) -> bool:

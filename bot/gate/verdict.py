@@ -9,7 +9,7 @@ from typing import Literal
 
 from bot.engine.conversation import Consent
 
-Purpose = Literal["reply", "service", "marketing", "opt_out_confirmation"]
+Purpose = Literal["reply", "service", "marketing", "opt_out_confirmation", "staff"]
 
 
 @dataclass(frozen=True, slots=True)

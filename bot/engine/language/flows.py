@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import get_args
 
-from bot.engine.definition import Finding, Flow, State, Transition, Trigger
+from bot.engine.definition import Finding, Flow, HandBack, State, Transition, Trigger
 from bot.engine.guards import FACTS, All, Any_, Ask, Not, Predicate
 from bot.engine.language.arrows import STATE_NAME
 from bot.engine.language.nodes import Node, Series, Table, read_nodes
@@ -149,6 +150,7 @@ def _flow(values: Values, reader: Reader) -> Flow:
     if name != reader.stem and reader.file.endswith((".yaml", ".yml")):
         message = f"the flow '{name}' stands in a file called '{reader.stem}'; both names are the same"
         reader.error("flow-name", message, values.at("flow"), reader.stem)
+    _check_hand_back(values, reader)
     return Flow(
         name=name,
         title=values.get("title", name),
@@ -160,7 +162,17 @@ def _flow(values: Values, reader: Reader) -> Flow:
         intent=values.get("intent", name),
         description=values.get("description", ""),
         relevant=values.get("relevant"),
+        handed_back=values.get("handed_back", "resume"),
     )
+
+
+def _check_hand_back(values: Values, reader: Reader) -> None:
+    """Complain of a question to be asked again where there is none."""
+    states: Mapping[str, State] = values.get("states", {})
+    asked = any(state.ask is not None and state.say is not None for state in states.values())
+    if values.get("handed_back") == "ask_again" and states and not asked:
+        message = "`handed_back: ask_again` needs a state that has `say` and `ask`: there is nothing to ask again"
+        reader.error("needless-key", message, values.at("handed_back"))
 
 
 def _with_end(states: dict[str, State]) -> dict[str, State]:
@@ -201,6 +213,12 @@ FLOW = Record(
         ),
         Field("description", Words("a description", 500), "one line for colleagues"),
         Field("relevant", Duration(), "what it says unasked is dropped when it could not go out within this time"),
+        Field(
+            "handed_back",
+            OneOf("way to go on", get_args(HandBack)),
+            "when a person hands the conversation back: `resume` (the default) waits for the answer in silence, "
+            "`ask_again` asks the open question again, `end` closes the conversation",
+        ),
         Field("intent", Word("an intent's name"), "what the router calls it; default: the flow's name"),
         Field("start", TriggersShape(), "triggers; the first whose `if` holds wins", required=True),
         Field("states", StatesShape(), "states by name", required=True),

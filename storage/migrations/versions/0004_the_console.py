@@ -160,7 +160,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['customer_id'], ['customers.id'], name=op.f('fk_desk_customer_id_customers')),
     sa.PrimaryKeyConstraint('customer_id', name=op.f('pk_desk'))
     )
-    op.create_index('ix_desk_assignee_id', 'desk', ['assignee_id'], unique=False, sqlite_where=sa.text('assignee_id IS NOT NULL'), postgresql_where=sa.text('assignee_id IS NOT NULL'))
+    op.create_index('ix_desk_assignee_id_changed_at', 'desk', ['assignee_id', 'changed_at'], unique=False, sqlite_where=sa.text('assignee_id IS NOT NULL'), postgresql_where=sa.text('assignee_id IS NOT NULL'))
     op.create_index('ix_desk_snoozed_until', 'desk', ['snoozed_until'], unique=False, sqlite_where=sa.text('snoozed_until IS NOT NULL'), postgresql_where=sa.text('snoozed_until IS NOT NULL'))
     op.create_table('desk_presence',
     sa.Column('staff_id', Id, autoincrement=False, nullable=False),
@@ -303,6 +303,18 @@ def upgrade() -> None:
     sa.Column('customer_id', Id, autoincrement=False, nullable=False),
     sa.PrimaryKeyConstraint('tag', 'customer_id', name=op.f('pk_customer_tags'))
     )
+    op.create_table('tallies',
+    sa.Column('measure', Words(), nullable=False),
+    sa.Column('day', sa.Date(), nullable=False),
+    sa.Column('part', Words(), nullable=False),
+    sa.Column('value', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('measure', 'day', 'part', name=op.f('pk_tallies'))
+    )
+    op.create_index('ix_messages_created_at', 'messages', ['created_at'], unique=False)
+    op.create_index('ix_ledger_at', 'ledger', ['at'], unique=False)
+    op.create_index('ix_consent_records_at', 'consent_records', ['at'], unique=False)
+    op.create_index('ix_handoffs_requested_at', 'handoffs', ['requested_at'], unique=False)
+    op.create_index('ix_vouchers_redeemed_at', 'vouchers', ['redeemed_at'], unique=False, sqlite_where=sa.text('redeemed_at IS NOT NULL'), postgresql_where=sa.text('redeemed_at IS NOT NULL'))
     op.create_index('ix_messages_undelivered', 'messages', ['id'], unique=False, sqlite_where=sa.text('error_code IS NOT NULL'), postgresql_where=sa.text('error_code IS NOT NULL'))
 
     sqlite = op.get_bind().dialect.name == "sqlite"
@@ -323,6 +335,12 @@ def downgrade() -> None:
     op.drop_table('customer_tags')
     op.drop_index('ix_messages_unanswered', table_name='messages', sqlite_where=sa.text('unanswered IS NOT NULL'), postgresql_where=sa.text('unanswered IS NOT NULL'))
     op.drop_column('messages', 'unanswered')
+    op.drop_index('ix_vouchers_redeemed_at', table_name='vouchers', sqlite_where=sa.text('redeemed_at IS NOT NULL'), postgresql_where=sa.text('redeemed_at IS NOT NULL'))
+    op.drop_index('ix_handoffs_requested_at', table_name='handoffs')
+    op.drop_index('ix_consent_records_at', table_name='consent_records')
+    op.drop_index('ix_ledger_at', table_name='ledger')
+    op.drop_index('ix_messages_created_at', table_name='messages')
+    op.drop_table('tallies')
     op.drop_index('ix_messages_undelivered', table_name='messages', sqlite_where=sa.text('error_code IS NOT NULL'), postgresql_where=sa.text('error_code IS NOT NULL'))
     op.drop_index('ix_messages_misunderstood', table_name='messages', sqlite_where=sa.text('misunderstood IS NOT NULL'), postgresql_where=sa.text('misunderstood IS NOT NULL'))
     op.drop_index('ix_messages_inbound', table_name='messages', sqlite_where=sa.text("direction = 'in'"), postgresql_where=sa.text("direction = 'in'"))
@@ -360,7 +378,7 @@ def downgrade() -> None:
     op.drop_index('ix_desk_presence_customer_id', table_name='desk_presence')
     op.drop_table('desk_presence')
     op.drop_index('ix_desk_snoozed_until', table_name='desk', sqlite_where=sa.text('snoozed_until IS NOT NULL'), postgresql_where=sa.text('snoozed_until IS NOT NULL'))
-    op.drop_index('ix_desk_assignee_id', table_name='desk', sqlite_where=sa.text('assignee_id IS NOT NULL'), postgresql_where=sa.text('assignee_id IS NOT NULL'))
+    op.drop_index('ix_desk_assignee_id_changed_at', table_name='desk', sqlite_where=sa.text('assignee_id IS NOT NULL'), postgresql_where=sa.text('assignee_id IS NOT NULL'))
     op.drop_table('desk')
     op.drop_index('ix_approvals_open', table_name='approvals', sqlite_where=sa.text('decided_at IS NULL'), postgresql_where=sa.text('decided_at IS NULL'))
     op.drop_index('ix_approvals_customer_id', table_name='approvals')
