@@ -247,7 +247,7 @@ def _record_consent(effect: fx.RecordConsent, context: Context) -> None:
             "wording": effect.wording,
             "version": effect.version,
             "text": effect.text,
-            "language": context.customer.language,
+            "language": context.rows.changes.get(context.customer.id, {}).get("language", context.customer.language),
             "reason": effect.reason,
             "message_id": context.inbound_id,
             "at": context.now,

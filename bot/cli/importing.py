@@ -64,8 +64,12 @@ class _Refused(Exception):
 class Importer:
     """Imports the lines of one file; `report` fills up on the way."""
 
-    def __init__(self, engine: Engine, programme: Programme, now: datetime, *, check: bool = False) -> None:
+    def __init__(
+        self, engine: Engine, programme: Programme, now: datetime, *, source: str = "", check: bool = False
+    ) -> None:
+        """`source` names the file: consent records say which line of it they came from."""
         self.report = Report()
+        self._source = source
         self._engine = engine
         self._programme = programme
         self._now = now
@@ -148,7 +152,13 @@ class Importer:
         if at is not None and at > self._now:
             raise _Refused(f"consent_at {given_at!r} lies in the future")
         if status == "unsubscribed":
-            return {"status": status, "how": "import", "language": language, "at": at or self._now}
+            return {
+                "status": status,
+                "how": "import",
+                "language": language,
+                "reason": self._where(number),
+                "at": at or self._now,
+            }
         if status == "pending" or not wording or at is None:
             why = "is asked again by JOIN" if status == "pending" else "without its wording and date is none"
             self.report.remarks.append((number, f"imported without consent: {status} {why}"))
@@ -161,8 +171,12 @@ class Importer:
             "version": known.version if known else None,
             "text": known.texts.get(language, known.texts["en"]) if known else wording,
             "language": language,
+            "reason": self._where(number),
             "at": at,
         }
+
+    def _where(self, number: int) -> str:
+        return f"{self._source}, line {number}" if self._source else f"line {number}"
 
     def _write(self, batch: dict[str, _Line]) -> None:
         """Write a batch in one transaction; numbers somebody has already are left as they are."""

@@ -17,7 +17,7 @@ from storage import audit, consent, customers, seals
 from storage.database import Row, reading, writing
 from storage.ids import moment_of
 
-_SHOP = ("name", "programme", "phone", "website", "terms", "zone")
+_SHOP = ("name", "programme", "phone", "website", "terms", "country", "zone")
 _RECORD = ("status", "how", "wording", "version", "language", "text", "reason")
 _MESSAGE = ("direction", "sid", "sender", "recipient", "body")
 _DELIVERY = ("purpose", "state", "error_code")
