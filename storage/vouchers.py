@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from storage.database import Id, Moment, Row, Words, among, first_row, insert_rows, metadata
+from storage.database import Id, Moment, Row, Words, all_rows, among, first_row, insert_rows, metadata
 from storage.together import Query, ask, by_customer
 
 vouchers = Table(
@@ -52,10 +52,17 @@ Index(
     sqlite_where=vouchers.c.status == "issued",
     postgresql_where=vouchers.c.status == "issued",
 )
+Index(
+    "ix_vouchers_redeemed_at",
+    vouchers.c.redeemed_at,
+    sqlite_where=vouchers.c.redeemed_at.is_not(None),
+    postgresql_where=vouchers.c.redeemed_at.is_not(None),
+)
 
 ISSUED: ColumnElement[str] = literal_column("'issued'")  #: a literal, so that the partial index is used
 
 _OF = select(vouchers).where(among(vouchers.c.customer_id, "customer_ids")).order_by(vouchers.c.id)
+_BY_CODES = select(vouchers).where(among(vouchers.c.code, "codes")).limit(2)
 _BY_CODE = select(vouchers).where(vouchers.c.code == bindparam("code"))
 _REDEEM = (
     update(vouchers)
@@ -108,6 +115,11 @@ def insert(connection: Connection, rows: Sequence[Row]) -> None:
 def by_code(connection: Connection, code: str) -> Row | None:
     """Return the voucher with exactly this code."""
     return first_row(connection.execute(_BY_CODE, {"code": code}))
+
+
+def by_codes(connection: Connection, codes: Sequence[str]) -> list[Row]:
+    """Return vouchers with one of these codes, at most two."""
+    return all_rows(connection.execute(_BY_CODES, {"codes": codes}))
 
 
 def redeem(connection: Connection, code: str, by: str, now: datetime) -> Row | str:
