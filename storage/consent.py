@@ -39,6 +39,7 @@ consent_records = Table(
     CheckConstraint("status IN ('pending', 'subscribed', 'unsubscribed')", name="status"),
     CheckConstraint("how IN ('keyword', 'form', 'import', 'staff', 'carrier')", name="how"),
     Index("ix_consent_records_customer_id", "customer_id"),
+    Index("ix_consent_records_at", "at"),
 )
 Index(
     "ix_consent_records_message_id",  # so that retention keeps the words that prove consent

@@ -1,0 +1,133 @@
+"""Reports: the tallies of a range of days, beside those of the range before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from storage import tallies
+
+Name = Literal[
+    "joined", "left", "left_after", "active", "solved", "misunderstood", "delivery", "errors", "redeemed", "points",
+    "waited",
+]  # fmt: skip
+NAMES: tuple[Name, ...] = (
+    "joined", "left", "left_after", "active", "solved", "misunderstood", "delivery", "errors", "redeemed", "points",
+    "waited",
+)  # fmt: skip
+Numbers = Mapping[tuple[date, str], int]  #: by day and part
+DAY = timedelta(days=1)
+LONGEST = 400 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """From a day to a day, both included, in the shop's zone."""
+
+    first: date
+    last: date
+
+    @property
+    def count(self) -> int:
+        return (self.last - self.first).days + 1
+
+    @property
+    def before(self) -> Days:
+        """Return as many days just before these."""
+        return Days(self.first - self.count * DAY, self.first - DAY)
+
+    def __iter__(self) -> Iterator[date]:
+        return (self.first + number * DAY for number in range(self.count))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One question's numbers: by day and by part, with the total and that of the range before."""
+
+    name: Name
+    days: Days
+    parts: tuple[str, ...]  #: the largest first
+    by_day: Numbers
+    totals: Mapping[str, int]  #: by part
+    total: int
+    before: int  #: the same, of as many days before
+
+    def of_day(self, day: date) -> int:
+        """Return a day's sum over all parts."""
+        return sum(self.by_day.get((day, part), 0) for part in self.parts)
+
+    @property
+    def change_percent(self) -> int | None:
+        """Return by how much the total differs from the range before, None when there was nothing before."""
+        return round(100 * (self.total - self.before) / self.before) if self.before > 0 else None
+
+
+def days_of(wanted: str, first: str, last: str, today: date) -> Days:
+    """Return the range a person asked for: `7`, `30`, `90`, `365` days up to today, or two ISO dates.
+
+    What cannot be read becomes the last 30 days; the later day is never in the future.
+    """
+    try:
+        days = Days(date.fromisoformat(first), min(date.fromisoformat(last), today))
+    except ValueError:
+        count = int(wanted) if wanted in ("7", "30", "90", "365") else 30
+        return Days(today - (count - 1) * DAY, today)
+    if days.first > days.last:
+        days = Days(days.last, days.first) if days.first <= today else Days(today, today)
+    return days if days.count * DAY <= LONGEST else Days(days.last - LONGEST + DAY, days.last)
+
+
+def read(conn: Connection, name: Name, days: Days) -> Report:
+    """Return one report."""
+    numbers, before = _numbers(conn, name, days), _numbers(conn, name, days.before)
+    totals: dict[str, int] = {}
+    for (_, part), value in numbers.items():
+        totals[part] = totals.get(part, 0) + value
+    parts = tuple(sorted(totals, key=lambda part: (-abs(totals[part]), part)))
+    return Report(name, days, parts, numbers, totals, sum(totals.values()), sum(before.values()))
+
+
+def outstanding(conn: Connection, days: Days) -> dict[date, int]:
+    """Return how many points all customers held together at the end of each day."""
+    held = tallies.total_until(conn, "points", days.first - DAY)
+    changed = tallies.read(conn, "points", days.first, days.last)
+    found = {}
+    for day in days:
+        held += sum(value for (each, _), value in changed.items() if each == day)
+        found[day] = held
+    return found
+
+
+def _numbers(conn: Connection, name: Name, days: Days) -> Numbers:
+    measure = {"delivery": "texts", "errors": "texts", "solved": "active"}.get(name, name)
+    read = tallies.read(conn, measure, days.first, days.last)
+    if name == "misunderstood":
+        return _gathered(read, lambda part: "")
+    if name == "delivery":
+        return _gathered(read, lambda part: None if _is_in(part) else part.split("|")[1])
+    if name == "errors":
+        return _gathered(read, lambda part: None if _is_in(part) else part.split("|")[2] or None)
+    if name == "solved":
+        needed = tallies.read(conn, "needed_person", days.first, days.last)
+        alone = {key: value - needed.get(key, 0) for key, value in read.items()}
+        return {**{(day, "alone"): value for (day, _), value in alone.items()},
+                **{(day, "person"): value for (day, _), value in needed.items()}}  # fmt: skip
+    return read
+
+
+def _is_in(part: str) -> bool:
+    return part.startswith("customer|")
+
+
+def _gathered(numbers: Numbers, name: Callable[[str], str | None]) -> Numbers:
+    """Return the numbers under new names of their parts; those without a name are left out."""
+    found: dict[tuple[date, str], int] = {}
+    for (day, part), value in numbers.items():
+        new = name(part)
+        if new is not None:
+            found[day, new] = found.get((day, new), 0) + value
+    return found
