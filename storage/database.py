@@ -529,3 +529,24 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """Give a connection in a transaction that only reads. It never waits for writers."""
     with engine.connect() as connection, connection.begin():
         yield connection
+
+
+@contextmanager
+def alone(engine: Engine) -> Iterator[Any]:
+    """Give the driver's own connection outside any transaction, for what allows none, such as VACUUM.
+
+    Other writers of this process wait meanwhile where the database has but one. The connection is not used again.
+    """
+    queue = _queue_of(engine) if engine.dialect.name == "sqlite" else threading.Lock()
+    if not queue.acquire(timeout=6 * BUSY_SECONDS):
+        raise TimeoutError("the embedded database was busy for too long")
+    try:
+        connection = engine.raw_connection()
+        try:
+            if engine.dialect.name == "postgresql":
+                cast(Any, connection.driver_connection).autocommit = True
+            yield connection.driver_connection
+        finally:
+            connection.invalidate()
+    finally:
+        queue.release()

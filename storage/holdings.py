@@ -1,0 +1,134 @@
+"""Where a customer's data lies, table by table: what an export takes, an erasure deletes and a merge moves.
+
+One list for all three, so that nobody can forget a table: a test holds it against every table there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, func, or_, select
+
+from storage.answers import staff_answers
+from storage.approvals import approvals
+from storage.audit import audit_log
+from storage.consent import consent_records
+from storage.conversations import conversations
+from storage.customers import customers
+from storage.database import Row
+from storage.desk import desk, leases, presence, reads
+from storage.erasures import erasures
+from storage.facts import facts
+from storage.handoffs import handoffs
+from storage.lessons import lessons
+from storage.loyalty import ledger, lots
+from storage.messages import messages, status_log
+from storage.notes import mentions, notes
+from storage.profile_changes import profile_changes
+from storage.seals import seals
+from storage.starts import starts
+from storage.tags import customer_tags
+from storage.timers import timers
+from storage.vouchers import vouchers
+
+Erasing = Literal["delete", "blank", "keep"]
+Merging = Literal["move", "fill", "delete", "stay"]
+
+_WHO: ColumnElement[Any] = bindparam("customer_id")
+_MESSAGE_IDS = select(messages.c.id).where(messages.c.customer_id == _WHO)
+_SIDS = select(messages.c.sid).where(messages.c.customer_id == _WHO, messages.c.sid.is_not(None))
+_NOTE_IDS = select(notes.c.id).where(notes.c.customer_id == _WHO)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """One table: whose rows are whose, and what becomes of them.
+
+    Erasing: `delete`; `blank` takes the words and leaves the bookkeeping; `keep` holds nothing personal.
+    Merging: `move` to the other customer; `fill` moves what the other has not and deletes the rest; `delete`;
+    `stay` with the number.
+    """
+
+    table: Table
+    whose: ColumnElement[bool]  #: the rows of the customer given as parameter `customer_id`
+    erasing: Erasing = "delete"
+    merging: Merging = "move"
+    staff_only: frozenset[str] = frozenset()  #: columns about members of the staff, which no export gives away
+
+
+def _of(table: Table, erasing: Erasing = "delete", merging: Merging = "move", *staff_only: str) -> Holding:
+    return Holding(table, table.c.customer_id == _WHO, erasing, merging, frozenset(staff_only))
+
+
+#: In the order in which rows are deleted: whatever points at a row goes before it.
+HOLDINGS: tuple[Holding, ...] = (
+    Holding(
+        status_log,
+        or_(
+            status_log.c.message_id.in_(_MESSAGE_IDS),
+            and_(status_log.c.message_id.is_(None), status_log.c.sid.in_(_SIDS)),
+        ),
+        merging="stay",
+    ),
+    Holding(mentions, mentions.c.note_id.in_(_NOTE_IDS), "delete", "stay", frozenset({"staff_id", "read_at"})),
+    _of(notes, "delete", "move", "staff_id"),
+    _of(lessons, "delete", "move", "staff_id"),
+    Holding(staff_answers, staff_answers.c.message_id.in_(_MESSAGE_IDS), "delete", "stay", frozenset({"staff_id"})),
+    _of(messages, "delete", "move", "staff_id"),
+    _of(timers, "delete", "delete"),
+    _of(conversations),
+    _of(handoffs, "delete", "move", "closed_by"),
+    _of(leases, "delete", "move", "staff_id"),
+    _of(presence, "delete", "delete", "staff_id"),
+    _of(reads, "delete", "fill", "staff_id"),
+    _of(desk, "delete", "fill", "assignee_id"),
+    _of(approvals, "delete", "move", "asked_by", "decided_by"),
+    _of(profile_changes),
+    _of(facts),
+    _of(starts, "delete", "fill"),
+    _of(vouchers, "delete", "move", "redeemed_by"),
+    _of(consent_records, "delete", "stay"),
+    _of(customer_tags, "delete", "stay"),  # follows customers.tags by a trigger
+    _of(lots, "keep", "move"),
+    _of(ledger, "blank", "stay", "staff_id"),
+    _of(seals, "keep", "stay"),
+    _of(audit_log, "keep", "stay", "staff_id", "who", "address"),
+    _of(erasures, "keep", "stay", "by"),
+    Holding(customers, customers.c.id == _WHO, "blank", "stay"),
+)
+
+#: Tables that know no customer; a test asks that every table stands here or above.
+NOBODYS = frozenset(
+    {
+        "flow_revisions",
+        "saved_replies",
+        "saved_views",
+        "sending_budgets",
+        "sign_in_attempts",
+        "staff",
+        "staff_links",
+        "staff_sessions",
+        "stock",
+        "switches",
+    }
+)
+
+
+def counts(connection: Connection, customer_id: int) -> dict[str, int]:
+    """Return how many rows of each table are a customer's; tables without one are left out."""
+    found = {}
+    for holding in HOLDINGS:
+        query = select(func.count()).select_from(holding.table).where(holding.whose)
+        found[holding.table.name] = connection.execute(query, {"customer_id": customer_id}).scalar_one()
+    return {name: count for name, count in found.items() if count}
+
+
+def rows(connection: Connection, holding: Holding, customer_id: int, *, page: int = 500) -> Iterator[Row]:
+    """Give a customer's rows of one table in the order of their key, a page at a time, as an export may see them."""
+    columns = [column for column in holding.table.columns if column.name not in holding.staff_only]
+    query = select(*columns).where(holding.whose).order_by(*holding.table.primary_key.columns)
+    found = connection.execution_options(yield_per=page).execute(query, {"customer_id": customer_id})
+    for row in found.mappings():
+        yield dict(row)
