@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, Column, Connection, Table, bindparam, func, s
 
 from storage.consent import consent_records
 from storage.database import Id, Moment, Row, Words, all_rows, among, first_row, insert_rows, metadata
+from storage.erasures import erasures
 from storage.ids import distance
 from storage.messages import messages
 
@@ -51,6 +52,7 @@ _UNSEALED = (
     .limit(bindparam("count"))
 )
 _RECORDS = RECORDS_WITH_CAUSE.where(among(consent_records.c.id, "ids"))
+_ERASED = select(erasures.c.customer_id).where(among(erasures.c.customer_id, "ids"))
 
 
 def try_lock(connection: Connection) -> bool:
@@ -88,6 +90,11 @@ def of_records(connection: Connection, ids: Sequence[int]) -> dict[int, Row]:
 def records(connection: Connection, ids: Sequence[int]) -> dict[int, Row]:
     """Return consent records by id, each with `message_sid`, `message_body` ... of the message it points to."""
     return {row["id"]: row for row in all_rows(connection.execute(_RECORDS, {"ids": ids}))}
+
+
+def erased(connection: Connection, customer_ids: Sequence[int]) -> set[int]:
+    """Return which of these customers were erased, so that their records are lawfully gone."""
+    return set(connection.execute(_ERASED, {"ids": customer_ids}).scalars())
 
 
 def unsealed(connection: Connection, after: int, before: datetime, limit: int) -> list[Row]:

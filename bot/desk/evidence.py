@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from bot.desk.actor import Actor, NotPossible, note
 from bot.desk.evidence_file import Entry, signed
 from bot.engine.programme import Shop
-from storage import audit, consent, customers, seals
+from storage import audit, consent, customers, erasures, seals
 from storage.database import Row, reading, writing
 from storage.ids import moment_of
 
@@ -43,6 +43,8 @@ def person_of(conn: Connection, customer_id: int) -> Person:
     found = customers.by_id(conn, customer_id)
     if found is None:
         raise NotPossible("There is no such customer.")
+    if erasures.is_shell(found):
+        raise NotPossible("This customer was erased, and the consent records with them. Their seals stay.")
     whole = customers.by_id(conn, found["merged_into"]) if found["merged_into"] else found
     assert whole is not None  # nobody with others merged into them is removed
     return Person(whole, customers.merged_into(conn, whole["id"]))
@@ -69,15 +71,23 @@ def entries_of(conn: Connection, person: Person, shop: Shop, actor: Actor, now: 
 
 def consent_events(conn: Connection, person: Person, zone: ZoneInfo) -> list[Entry]:
     """Return every consent record of a person in order, each with its cause, its confirmations and its seal."""
-    phones = {row["id"]: row["phone"] for row in person.rows}
-    records = [record for row in person.rows for record in consent.history(conn, row["id"])]
-    found = seals.records(conn, [record["id"] for record in records])
+    return events_of(conn, [record["id"] for row in person.rows for record in consent.history(conn, row["id"])], zone)
+
+
+def events_of(conn: Connection, ids: Sequence[int], zone: ZoneInfo) -> list[Entry]:
+    """Return these consent records as entries of a file, in the order of ids; those there are not are left out."""
+    found = seals.records(conn, ids)
+    phones = {key: row["phone"] for key, row in customers.by_ids(conn, _owners(found.values())).items()}
     sealed = seals.of_records(conn, list(found))
     answers = _answers(conn, list(found.values()))
     return [
         _event(found[key], phones, answers[key], sealed.get(key), _staff(conn, found[key]), zone)
         for key in sorted(found)
     ]
+
+
+def _owners(records: Iterable[Row]) -> list[int]:
+    return sorted({record["customer_id"] for record in records})
 
 
 def _answers(conn: Connection, records: Sequence[Row]) -> dict[int, list[Row]]:

@@ -156,7 +156,7 @@ def _links(conn: Connection) -> Iterator[tuple[Row, Row | None, bool]]:
     number = 0
     while page := seals.page(conn, number, BATCH):
         found = seals.records(conn, [one["record_id"] for one in page])
-        erased: frozenset[int] = frozenset()
+        erased = seals.erased(conn, sorted({one["customer_id"] for one in page}))
         for one in page:
             yield one, found.get(one["record_id"]), one["customer_id"] in erased
         number = page[-1]["number"]
