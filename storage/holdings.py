@@ -28,6 +28,7 @@ from storage.messages import messages, status_log
 from storage.notes import mentions, notes
 from storage.profile_changes import profile_changes
 from storage.seals import seals
+from storage.shelves import CUSTOMERS, TEXTS
 from storage.starts import starts
 from storage.tags import customer_tags
 from storage.timers import timers
@@ -56,6 +57,7 @@ class Holding:
     erasing: Erasing = "delete"
     merging: Merging = "move"
     staff_only: frozenset[str] = frozenset()  #: columns about members of the staff, which no export gives away
+    derived: bool = False  #: made of the other rows, so no export needs it
 
 
 def _of(table: Table, erasing: Erasing = "delete", merging: Merging = "move", *staff_only: str) -> Holding:
@@ -75,6 +77,8 @@ HOLDINGS: tuple[Holding, ...] = (
     Holding(mentions, mentions.c.note_id.in_(_NOTE_IDS), "delete", "stay", frozenset({"staff_id", "read_at"})),
     _of(notes, "delete", "move", "staff_id"),
     _of(lessons, "delete", "move", "staff_id"),
+    Holding(TEXTS, TEXTS.c.id.in_(_MESSAGE_IDS), "delete", "stay", derived=True),
+    Holding(CUSTOMERS, CUSTOMERS.c.id == _WHO, "delete", "stay", derived=True),
     Holding(staff_answers, staff_answers.c.message_id.in_(_MESSAGE_IDS), "delete", "stay", frozenset({"staff_id"})),
     _of(messages, "delete", "move", "staff_id"),
     _of(timers, "delete", "delete"),
@@ -105,6 +109,9 @@ NOBODYS = frozenset(
         "flow_revisions",
         "saved_replies",
         "saved_views",
+        "search_vocabulary",
+        "search_customers",  # `storage.search.forget` is for these three
+        "search_texts",
         "sending_budgets",
         "sign_in_attempts",
         "staff",
@@ -112,14 +119,17 @@ NOBODYS = frozenset(
         "staff_sessions",
         "stock",
         "switches",
+        "tallies",
     }
 )
 
 
-def counts(connection: Connection, customer_id: int) -> dict[str, int]:
-    """Return how many rows of each table are a customer's; tables without one are left out."""
+def counts(connection: Connection, customer_id: int, *, derived: bool = False) -> dict[str, int]:
+    """Return how many rows of each table, or of each derived table, are a customer's; tables without are left out."""
     found = {}
     for holding in HOLDINGS:
+        if derived and not holding.derived:
+            continue
         query = select(func.count()).select_from(holding.table).where(holding.whose)
         found[holding.table.name] = connection.execute(query, {"customer_id": customer_id}).scalar_one()
     return {name: count for name, count in found.items() if count}

@@ -15,13 +15,15 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, Engine
 
-from storage.database import alone, reading
+from storage import search
+from storage.database import alone, reading, writing
 from storage.holdings import HOLDINGS
+from storage.shelves import vocabulary
 
 BUSY = (sqlite3.Error, psycopg.Error)  #: what a driver raises when somebody else holds on to the files
 _IN_MEMORY = 64 * 1024 * 1024  # bytes; a larger file is copied by way of the disk
 _PATIENCE = 25  # looks, a fifth of a second apart, for transactions that began before the erasure to end
-_NAMES = sorted(holding.table.name for holding in HOLDINGS if holding.erasing != "keep")
+_NAMES = sorted({vocabulary.name, *(holding.table.name for holding in HOLDINGS if holding.erasing != "keep")})
 #: A transaction that still sees the deleted rows makes VACUUM FULL carry them over.
 _OLDER = """SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_xmin IS NOT NULL
     AND datname = current_database() AND age(backend_xmin) > age(%s::text::xid)"""
@@ -54,6 +56,8 @@ def scrub(engine: Engine) -> bool:
     On SQLite writers wait meanwhile and readers do not; on PostgreSQL each table is locked while it is rewritten.
     Raises BUSY or TimeoutError when somebody else holds a lock for too long.
     """
+    with writing(engine) as connection:
+        search.scrub(connection)
     with alone(engine) as driver:
         return _scrub_file(driver, size(engine)) if engine.dialect.name == "sqlite" else _scrub_tables(driver)
 

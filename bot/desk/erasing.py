@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from bot import telemetry
 from bot.desk.actor import Actor, NotPossible, note
 from bot.suppression import digest_of
-from storage import customers, erasures, forgetting, holdings, loyalty, merging, scrubbing
+from storage import customers, erasures, forgetting, holdings, loyalty, merging, scrubbing, search
 from storage.database import Row, reading, writing
 from storage.ids import next_id
 
@@ -92,7 +92,9 @@ def _erase_one(conn: Connection, secret_key: str, actor: Actor, row: Row, now: d
     for reward, held in forgetting.unused_rewards(conn, customer_id).items():
         loyalty.take_stock(conn, reward, -held, None)
     _close_account(conn, customer_id, row["points"], now)
-    counts = forgetting.delete_rows(conn, customer_id)
+    indexed = holdings.counts(conn, customer_id, derived=True)
+    search.forget(conn, customer_id)
+    counts = {**indexed, **forgetting.delete_rows(conn, customer_id)}
     counts["ledger"] = forgetting.blank_ledger(conn, customer_id)
     forgetting.make_shell(conn, row, secrets.token_hex(16))
     erasures.counted(conn, customer_id, counts)

@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert
 
 from bot.desk.actor import Actor, note
+from storage import indexing
 from storage.answers import staff_answers
 from storage.approvals import approvals
 from storage.customers import change
-from storage.database import complete, writing
+from storage.database import complete, reading, writing
 from storage.desk import desk, leases, presence, reads
 from storage.facts import facts
 from storage.handoffs import handoffs
@@ -62,10 +63,22 @@ def known_customer(shop: Shop, phone: str = PHONE, name: str = NAME) -> int:
     with writing(shop.services.engine) as conn:
         _fill(conn, shop, nora, customer_id, phone, name)
         change(conn, [(customer_id, _profile(name, customer_id))])
+    index(shop)
+    with reading(shop.services.engine) as conn:
         found = counts(conn, customer_id)
     missing = {holding.table.name for holding in HOLDINGS} - found.keys() - {"erasures"}
     assert not missing, f"known_customer() puts nothing into {missing}"
     return customer_id
+
+
+def index(shop: Shop) -> None:
+    """Bring the search index up to date."""
+    while True:
+        with writing(shop.services.engine) as conn:
+            work = indexing.look(conn)
+            if work is None:
+                return
+            indexing.do(conn, work)
 
 
 def _profile(name: str, customer_id: int) -> dict[str, Any]:
