@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 
 from bot import telemetry
 from bot.broker import Coalesced, Kind
-from bot.desk import leases, sealing
+from bot.desk import erasing, leases, sealing, searching
 from bot.desk.tallying import tally
 from bot.services import Services
 from bot.settings import Role
@@ -52,8 +52,11 @@ TICKS: Mapping[str, Tick] = {
     "flows": Tick(2, _EVERYBODY, lambda shop: shop.catalog.refresh(shop.clock.now())),
     "expire": Tick(20, _CLOCK, lambda shop: shop.schedule.expire(shop.clock.now())),
     "starts": Tick(20, _CLOCK, lambda shop: shop.schedule.start_due(shop.clock.now())),
+    "search": Tick(1, _CLOCK, lambda shop: searching.keep_up(shop.engine)),
     "seals": Tick(20, _CLOCK, lambda shop: sealing.seal(shop.engine, shop.settings.secret_key, shop.clock.now())),
+    "audit": Tick(3600, _CLOCK, lambda shop: auditing.forget(shop.engine, shop.settings, shop.clock.now())),
     "tallies": Tick(60, _CLOCK, lambda shop: tally(shop.engine, _zone(shop), shop.clock.now())),
+    "scrub": Tick(600, _CLOCK, lambda shop: erasing.scrub_at_night(shop.engine, _zone(shop), shop.clock.now())),
     "reviews": Tick(60, _CLOCK, lambda shop: shop.schedule.reviews.run(shop.clock.now())),
 }
 _WOKEN: Mapping[Kind, str] = {"outbox": "deliver", "facts": "facts"}

@@ -15,6 +15,7 @@ Roles = frozenset[Role]
 
 ALL: Roles = frozenset(("support", "marketer", "manager", "admin"))
 DESK: Roles = frozenset(("support", "manager", "admin"))  #: who talks with customers
+OFFICE: Roles = frozenset(("marketer", "manager", "admin"))  #: who looks at numbers
 MANAGERS: Roles = frozenset(("manager", "admin"))
 ADMINS: Roles = frozenset(("admin",))
 
@@ -45,6 +46,23 @@ PERMISSIONS: Mapping[str, Roles] = {
     "account.second_factor_off": ALL,
     "account.end_sessions": ALL,
     "account.tour_seen": ALL,
+    # What happened, and what to teach.
+    "reports.show": OFFICE,
+    "reports.download": OFFICE,
+    "teaching.show": ALL,
+    "teaching.teach": ALL,
+    # One conversation.
+    "conversation.show": DESK,
+    "conversation.older": DESK,
+    "conversation.newer": DESK,
+    "conversation.add_note": DESK,
+    "conversation.teach": DESK,
+    "conversation.forget_lesson": DESK,
+    "conversation.mentions": DESK,
+    "conversation.read_mentions": DESK,
+    "pictures.show": DESK,
+    "trying.show": DESK,
+    "trying.play": DESK,
     # Staff.
     "people.show": ADMINS,
     "people.invite": ADMINS,

@@ -5,12 +5,25 @@ from __future__ import annotations
 from flask import Blueprint, Flask
 from werkzeug.exceptions import HTTPException
 
-from bot.console import account, home, openid, people, permissions, session, signing
+from bot.console import (
+    account,
+    conversation,
+    home,
+    openid,
+    people,
+    permissions,
+    pictures,
+    reports,
+    session,
+    signing,
+    teaching,
+    trying,
+)
 from bot.console.page import furnish, refuse, sorry
 from bot.desk.actor import NotPossible
 from bot.services import Services
 
-PAGES = (home, signing, openid, account, people)
+PAGES = (home, signing, openid, account, people, reports, teaching, conversation, pictures, trying)
 
 
 def register(app: Flask, shop: Services) -> None:

@@ -15,7 +15,7 @@ from tests.shop import Shop
 
 BOT = Path(__file__).parents[2] / "bot"
 METHODS = [("console/**.py", "python"), ("desk/**.py", "python"), ("console/templates/**.html", "jinja2")]
-WORDS = {"_": None, "_n": (1, 2), "NotPossible": None}
+WORDS = {"_": None, "_n": (1, 2), "NotPossible": None, "Said": None}
 _HOLE = re.compile(r"\{(\w+)\}")
 
 

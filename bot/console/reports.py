@@ -1,0 +1,100 @@
+"""Reports: one question for each chart, the answer in words above it, the table under it, CSV beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+
+from babel.dates import format_date
+from flask import Blueprint, abort, request
+from flask import Response as Answer
+from werkzeug.wrappers import Response
+
+from bot.catalog import Book
+from bot.console import charts, session
+from bot.console.language import language
+from bot.console.page import FORMS, number, page, zone
+from bot.console.report_words import heading, part_in_words, sentences
+from bot.desk import reports
+from bot.desk.actor import note
+from bot.desk.reports import Days, Report
+from bot.desk.spreadsheet import lines
+from bot.services import services
+from storage.database import reading, writing
+
+blueprint = Blueprint("reports", __name__, url_prefix="/reports")
+_ROWS = 12  #: parts shown on the page; CSV has all
+
+
+@blueprint.get("")
+def show() -> Response:
+    """Show all reports for a range of days."""
+    shop = services()
+    days, book = _days(), shop.catalog.book
+    with reading(shop.engine) as conn:
+        found = [_shown(reports.read(conn, name, days), book) for name in reports.NAMES]
+        held = reports.outstanding(conn, days)
+    values = [(_short(day), f"{_long(day)}: {number(value)}", value) for day, value in held.items()]
+    owed = {"now": held[days.last], "before": held[days.first], "chart": charts.by_day(values)}
+    return page("reports.html", reports=found, days=days, owed=owed, chosen=request.args)
+
+
+@blueprint.get("/<name>.csv")
+def download(name: str) -> Response:
+    """Give one report as CSV: a row for each day and part."""
+    if name not in reports.NAMES:
+        abort(404)
+    shop, days = services(), _days()
+    with writing(shop.engine) as conn:
+        found = reports.read(conn, name, days)
+        note(conn, session.actor(), "report.downloaded", shop.clock.now(), report=name)
+    answer = Answer("".join(lines(_rows(found))), content_type="text/csv; charset=utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}-{days.first}-{days.last}.csv"'
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _rows(report: Report) -> Iterator[tuple[object, ...]]:
+    yield ("day", report.name, "count")
+    for day in report.days:
+        for part in report.parts:
+            if value := report.by_day.get((day, part), 0):
+                yield (day.isoformat(), part, value)
+
+
+def _shown(report: Report, book: Book) -> dict[str, object]:
+    """Return a report as the template needs it."""
+    values = [(_short(day), f"{_long(day)}: {number(report.of_day(day))}", report.of_day(day)) for day in report.days]
+    most = max((abs(value) for value in report.totals.values()), default=0)
+    parts = [
+        {
+            "words": part_in_words(report.name, part, book),
+            "value": report.totals[part],
+            "share": charts.share(abs(report.totals[part]), most),
+        }
+        for part in report.parts[:_ROWS]
+    ]
+    return {
+        "name": report.name,
+        "heading": heading(report.name),
+        "sentences": sentences(report),
+        "chart": charts.by_day(values) if report.total else None,
+        "parts": parts,
+        "rest": max(0, len(report.parts) - _ROWS),
+        "table": [(_long(day), report.of_day(day)) for day in report.days if report.of_day(day)],
+    }
+
+
+def _days() -> Days:
+    now: datetime = services().clock.now()
+    today = now.astimezone(zone()).date()
+    given = request.args
+    return reports.days_of(given.get("days", ""), given.get("from", ""), given.get("to", ""), today)
+
+
+def _short(day: date) -> str:
+    return str(format_date(day, "MMM d" if language() == "en" else "d MMM", locale=FORMS[language()]))
+
+
+def _long(day: date) -> str:
+    return str(format_date(day, "EEE, MMM d, y" if language() == "en" else "EEE, d MMM y", locale=FORMS[language()]))
