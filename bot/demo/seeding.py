@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine
 from bot.catalog import Book, Catalog
 from bot.demo.history import Past
 from bot.demo.people import PEOPLE, UNDECIDED, Person
+from bot.desk.tallying import tally
 from bot.occasions import SINCE
 from bot.phone import parse
 from bot.settings import Settings
@@ -38,6 +39,8 @@ def seed(engine: Engine, catalog: Catalog, settings: Settings, now: datetime) ->
             return False
         _play(conn, Turns(engine, catalog, settings), catalog.book, settings, now)
         switches.set(conn, MARKER, now.isoformat())
+    while tally(engine, ZoneInfo(catalog.book.programme.shop.zone), now):
+        pass  # some weeks each time, so that the reports have the year
     return True
 
 
