@@ -10,10 +10,17 @@ from sqlalchemy import Connection
 
 from storage.database import normal_url, open_engine, writing
 from storage.migrate import metadata
+from storage.shelves import is_declared
 
 
 def _migrate(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=metadata, compare_type=True, transactional_ddl=True)
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        compare_type=True,
+        include_object=is_declared,
+        transactional_ddl=True,
+    )
     context.run_migrations()
 
 
