@@ -17,7 +17,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, Engine
 
-from bot import daycode, telemetry
+from bot import daycode, suppression, telemetry
 from bot.apply import Context, Row, Rows, apply_all, apply_conversations
 from bot.broker import Broker, Kind, NoBroker
 from bot.catalog import Book, Catalog
@@ -227,6 +227,10 @@ class Turns:
             decision = self._decide(book, customer, event, stock, now, code)
             answers.append(self._write(conn, rows, book, loaded, customer, event, decision, now))
         rows.flush(conn, now)
+        agreed = [row["customer_id"] for row in rows.consents if row["status"] == "subscribed"]
+        if agreed:
+            phones = [loaded.customers[customer_id].phone for customer_id in agreed]
+            suppression.lift(conn, self.settings.secret_key, phones, "customer", now)
         self._wake_others(conn, rows, now)
         return answers
 
@@ -328,6 +332,7 @@ class Turns:
         inbound_id = next_id() if text else None
         context = self._context(conn, rows, book, customer, loaded.sendable[customer.id], text, inbound_id, now)
         context.carrier_answers = self._carrier_answers(text, decision)
+        before = len(rows.messages)
         apply_conversations(decision.conversations, context)
         apply_all(decision.effects, context)
         if text is None:
@@ -335,7 +340,8 @@ class Turns:
                 _count_purchase(event, context)
             return Answer("handled")
         assert inbound_id is not None
-        rows.messages.append(_inbound_row(text, inbound_id, customer, decision, now))
+        answered = len(rows.messages) > before
+        rows.messages.append(_inbound_row(text, inbound_id, customer, decision, now, answered))
         if decision.error:  # what it says may quote the text; it stands in the message's explanation
             telemetry.crashed(decision.error.partition(":")[0], customer=customer.id, message=inbound_id)
         result: Result = "crashed" if decision.error else "answered"
@@ -411,7 +417,12 @@ def _route(
 
 
 def _inbound_row(
-    text: MessageReceived, message_id: int, customer: Customer | None, decision: Decision | None, now: datetime
+    text: MessageReceived,
+    message_id: int,
+    customer: Customer | None,
+    decision: Decision | None,
+    now: datetime,
+    answered: bool = True,
 ) -> Row:
     top = customer.conversations[-1] if customer and customer.conversations else None
     return {
@@ -430,6 +441,8 @@ def _inbound_row(
         "flow_state": top.state if top else None,
         "language": customer.language if customer else None,
         "explanation": decision.explanation() if decision else None,
+        "misunderstood": (decision is not None and decision.misunderstood) or None,
+        "unanswered": (not answered and decision is not None and decision.wants_answer) or None,
         "created_at": now,
     }
 

@@ -56,3 +56,8 @@ def moment_of(identifier: int) -> datetime:
 def distance(span: timedelta) -> int:
     """Return by how much two ids differ that were made so long after each other."""
     return int(span.total_seconds() * 1000) << (_NODE_BITS + _COUNT_BITS)
+
+
+def id_at(moment: datetime) -> int:
+    """Return the smallest id that can have been made at a moment."""
+    return max(0, (moment - START) // timedelta(milliseconds=1)) << (_NODE_BITS + _COUNT_BITS)

@@ -7,6 +7,7 @@ from typing import Any
 
 from bot.engine.conversation import Conversation
 from bot.engine.effects import Effect
+from bot.engine.holding import THANKS
 from bot.engine.routing import Routing
 
 
@@ -31,6 +32,19 @@ class Decision:
     routing: Routing | None = None
     steps: tuple[Step, ...] = ()
     error: str | None = None  #: a crash inside a flow; the state is as it was
+
+    @property
+    def misunderstood(self) -> bool:
+        """Say whether the customer was told that the text was not understood."""
+        unclear = self.routing is not None and self.routing.decision == "fallback" and self.routing.rule != "picture"
+        return unclear or any(step.outcome == "misunderstood" for step in self.steps)
+
+    @property
+    def wants_answer(self) -> bool:
+        """Say whether a text, when nothing is said to it, waits for a person: a heart or a "thanks" does not."""
+        routing = self.routing
+        left_alone = routing is not None and routing.decision in ("ignore", "hold", "fallback")
+        return left_alone and routing is not None and routing.rule not in ("tapback", "pleasantry", THANKS)
 
     def explanation(self) -> dict[str, Any]:
         """Return the reasons as plain data for the log: routing, steps, names of effects."""
