@@ -532,6 +532,7 @@ def log_status(connection: Connection, rows: Sequence[Row]) -> None:
 
 _FAILED = (
     select(messages)
+    .with_hint(messages, "INDEXED BY ix_messages_broken", "sqlite")  # which is a thousandth of ix_messages_inbound
     .where(messages.c.direction == INBOUND, messages.c.state == FAILED)
     .order_by(messages.c.id)
     .limit(bindparam("count"))

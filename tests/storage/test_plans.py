@@ -21,6 +21,7 @@ SMALL = {
     "reviews._WAITING",
     "revisions._LATEST",
     "revisions._ranked",
+    "saved._VIEWS",
     "customers._COUNT",
 }
 DEMO = {"handsets"}  # what only the demo's simulated phones ask
