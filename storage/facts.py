@@ -7,8 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import Column, Connection, ForeignKey, Index, Table, bindparam, func, select, update
 
-from storage.customers import customers
 from storage.database import Document, Id, Moment, Row, Words, all_rows, among, blank, for_both, metadata, write_many
+from storage.due import due_with_customer
 
 facts = Table(
     "facts",
@@ -32,16 +32,8 @@ Index(
 )
 
 _INSERT = for_both(lambda insert: insert(facts).on_conflict_do_nothing(index_elements=["key"]))
-# With their customers, passing over those who are busy, as timers do.
-_DUE = (
-    select(facts.c.id)
-    .join(customers, customers.c.id == facts.c.customer_id)
-    .where(facts.c.handled_at.is_(None), facts.c.due_at <= bindparam("now", type_=Moment))
-    .order_by(facts.c.due_at, facts.c.id)
-    .limit(bindparam("count"))
-    .with_for_update(skip_locked=True, key_share=True, of=[customers, facts])  # in this order
-)
-_TAKE_DUE = update(facts).where(facts.c.id.in_(_DUE)).values(handled_at=bindparam("now", type_=Moment)).returning(facts)
+_DUE = due_with_customer(facts, facts.c.handled_at.is_(None))
+_TAKE = update(facts).where(among(facts.c.id, "ids")).values(handled_at=bindparam("now", type_=Moment)).returning(facts)
 _NEXT_DUE = select(func.min(facts.c.due_at)).where(facts.c.handled_at.is_(None))
 
 _PUT_OFF = update(facts).where(facts.c.id == bindparam("the_id")).values(due_at=bindparam("later", type_=Moment))
@@ -68,7 +60,8 @@ def take_due(connection: Connection, now: datetime, limit: int) -> list[Row]:
 
     Others skip them meanwhile; facts of customers whom somebody else has locked wait for the next look.
     """
-    taken = all_rows(connection.execute(_TAKE_DUE, {"now": now, "count": limit}))
+    ids = list(connection.execute(_DUE[connection.dialect.name], {"now": now, "count": limit}).scalars())
+    taken = all_rows(connection.execute(_TAKE, {"ids": ids, "now": now})) if ids else []
     return sorted(taken, key=lambda row: (row["due_at"], row["id"]))
 
 

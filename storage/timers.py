@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from storage.customers import customers
 from storage.database import Document, Id, Moment, Row, Words, all_rows, among, blank, for_both, metadata, write_many
+from storage.due import due_with_customer
 
 timers = Table(
     "timers",
@@ -48,15 +49,7 @@ timers = Table(
 )
 
 _INSERT = for_both(lambda insert: insert(timers).on_conflict_do_nothing())
-# With their customers, and passing over those who are busy: a text's turn locks its customer first, then timers.
-_DUE = (
-    select(timers.c.id)
-    .join(customers, customers.c.id == timers.c.customer_id)
-    .where(timers.c.due_at <= bindparam("now", type_=Moment), customers.c.held_by.is_(None))
-    .order_by(timers.c.due_at, timers.c.id)
-    .limit(bindparam("count"))
-    .with_for_update(skip_locked=True, key_share=True, of=[customers, timers])  # in this order
-)
+_DUE = due_with_customer(timers, customer=customers.c.held_by.is_(None))
 _TAKE = delete(timers).where(among(timers.c.id, "ids")).returning(timers)
 _NEXT_DUE = select(func.min(timers.c.due_at))
 _CANCEL_ALL = delete(timers).where(timers.c.customer_id == bindparam("customer_id"), timers.c.kind == "reminder")
@@ -79,7 +72,7 @@ def take_due(connection: Connection, now: datetime, limit: int) -> list[Row]:
     customers are locked with them; timers of customers whom somebody else has locked wait for the next look.
     Those of a customer whom a person holds rest until the end of that lease.
     """
-    ids = list(connection.execute(_DUE, {"now": now, "count": limit}).scalars())
+    ids = list(connection.execute(_DUE[connection.dialect.name], {"now": now, "count": limit}).scalars())
     taken = all_rows(connection.execute(_TAKE, {"ids": ids})) if ids else []
     return sorted(taken, key=lambda row: (row["due_at"], row["id"]))
 
