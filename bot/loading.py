@@ -37,7 +37,8 @@ def lock_and_ask(
     """Lock customers by number or by id; `new` gives the row of a number not known yet.
 
     Return their rows, and the answers to `about` and `more` as they are under the lock. On PostgreSQL that
-    takes two trips, and one for customers all of whom were `seen` lately: a number's id never changes.
+    takes two trips, and one for customers all of whom were `seen` lately: a number's id changes only when its
+    customer is erased, which the row under the lock tells.
     """
     if conn.dialect.name == "sqlite":
         found = customers.lock_or_make(conn, phones, new) if phones else {}
@@ -54,7 +55,8 @@ def lock_and_ask(
     with together(conn):  # nobody is locked before everybody is inserted, see `customers.lock_or_make`
         customers.insert_missing(conn, made)
         records, *answers = ask(conn, customers.locking(everybody), *about(everybody), *more)
-    if phones and len(records) < len(everybody):  # another process was faster with one of them, or one was removed
+    # Another process was faster with one of them, or one was erased.
+    if not {row["phone"] for row in records.values()}.issuperset(phones):
         records = {row["id"]: row for row in customers.lock_or_make(conn, phones, new).values()}
         answers = ask(conn, *about(list(records)), *more)
     if len(seen) > _SEEN:

@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 
 from bot import telemetry
 from bot.broker import Coalesced, Kind
-from bot.desk import erasing, leases, sealing, searching
+from bot.desk import auditing, erasing, leases, sealing, searching
 from bot.desk.tallying import tally
 from bot.services import Services
 from bot.settings import Role

@@ -157,7 +157,12 @@ def lock_or_make(connection: Connection, phones: Sequence[str], new: Callable[[s
         known = set(connection.execute(_KNOWN_PHONES, {"phones": phones}).scalars())
     missing = [phone for phone in phones if phone not in known]
     insert_missing(connection, [new(phone) for phone in missing])
-    return lock_by_phone(connection, phones) if missing or found is None else found
+    if missing or found is None:
+        found = lock_by_phone(connection, phones)
+    if erased := [phone for phone in phones if phone not in found]:  # while we waited for the lock
+        insert_missing(connection, [new(phone) for phone in erased])
+        found = lock_by_phone(connection, phones)
+    return found
 
 
 def ids_by_phone(connection: Connection, phones: Sequence[str]) -> dict[str, int]:

@@ -118,7 +118,7 @@ def read_status(event: Mapping[str, Any], at: datetime) -> StatusReported | None
         state=STATES.get(status, status[:24]),
         error_code=_code(payload),
         message_id=int(ours) if ours.isascii() and ours.isdigit() and len(ours) <= 18 else None,
-        raw={"status": status[:200], "reason": str(payload.get("reason") or "")[:200]},
+        raw={"status": status[:24]},  # its reasons are sentences, which may name a number
         at=at,
     )
 

@@ -137,7 +137,8 @@ def import_(file: Path, check: bool, report: Path | None) -> None:
     console = Console(stderr=True)
     with desk() as opened, file.open(encoding="utf-8-sig", newline="") as lines:
         programme, now = opened.catalog.book.programme, opened.clock.now()
-        importer = Importer(opened.engine, programme, now, source=file.name, check=check)
+        key = opened.settings.secret_key
+        importer = Importer(opened.engine, programme, now, secret_key=key, source=file.name, check=check)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as progress:
             task = progress.add_task("Importing", total=None)

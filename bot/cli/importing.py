@@ -10,8 +10,9 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import click
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
+from bot import suppression
 from bot.apply import Context, Rows, apply_all
 from bot.engine.conversation import Customer
 from bot.engine.effects import AddEntry
@@ -52,6 +53,7 @@ class Report:
 class _Line:
     """One line that can be imported."""
 
+    number: int
     customer: Row
     consent: Row | None
     points: int
@@ -65,9 +67,20 @@ class Importer:
     """Imports the lines of one file; `report` fills up on the way."""
 
     def __init__(
-        self, engine: Engine, programme: Programme, now: datetime, *, source: str = "", check: bool = False
+        self,
+        engine: Engine,
+        programme: Programme,
+        now: datetime,
+        *,
+        secret_key: str,
+        source: str = "",
+        check: bool = False,
     ) -> None:
-        """`source` names the file: consent records say which line of it they came from."""
+        """`source` names the file: consent records say which line of it they came from.
+
+        `secret_key` opens the suppression list: numbers of people who were erased.
+        """
+        self._secret_key = secret_key
         self.report = Report()
         self._source = source
         self._engine = engine
@@ -138,7 +151,7 @@ class Importer:
         consent = self._consent(number, cells, language)
         if consent is not None and consent["status"] == "subscribed":
             customer["joined_at"] = consent["at"]
-        return _Line(customer, consent, _points(cells.get("points", "")))
+        return _Line(number, customer, consent, _points(cells.get("points", "")))
 
     def _consent(self, number: int, cells: Mapping[str, str], language: str) -> Row | None:
         """Return the consent record of a line. An opt-out needs no proof; a consent without proof is none."""
@@ -182,15 +195,17 @@ class Importer:
         """Write a batch in one transaction; numbers somebody has already are left as they are."""
         if not batch:
             return
-        phones = list(batch)
         if self._check:
             with reading(self._engine) as conn:
-                known = {phone for phone in phones if customers.by_phone(conn, phone)}
+                self._leave_out_the_erased(conn, batch)
+                known = {phone for phone in batch if customers.by_phone(conn, phone)}
             self.report.imported += len(batch) - len(known)
             self.report.known += len(known)
             batch.clear()
             return
         with writing(self._engine) as conn:
+            self._leave_out_the_erased(conn, batch)
+            phones = list(batch)
             customers.insert_missing(conn, [line.customer for line in batch.values()])
             ours = customers.lock_by_phone(conn, phones)
             rows = Rows()
@@ -204,11 +219,23 @@ class Importer:
                     context = Context(conn, rows, person, self._programme, self._now, sender="")
                     apply_all([self._entry(line)], context)
             rows.flush(conn, self._now)
+            agreed = [line.customer["phone"] for line in new if line.consent and line.consent["status"] == "subscribed"]
+            suppression.lift(conn, self._secret_key, agreed, "import", self._now)
             changed = (history(Customer(line.customer["id"], ""), _told(line), "import", self._now) for line in new)
             profile_changes.insert(conn, [row for each in changed for row in each])
         self.report.imported += len(new)
         self.report.known += len(batch) - len(new)
         batch.clear()
+
+    def _leave_out_the_erased(self, conn: Connection, batch: dict[str, _Line]) -> None:
+        """Refuse numbers of people who asked to be forgotten, unless the line has a consent given after that."""
+        for phone, since in suppression.listed(conn, self._secret_key, batch).items():
+            line = batch[phone]
+            fresh = line.consent is not None and line.consent["status"] == "subscribed" and line.consent["at"] > since
+            if not fresh and customers.by_phone(conn, phone) is None:
+                del batch[phone]
+                why = "comes in only with a consent given after that, with its wording and date"
+                self._refuse(line.number, f"this customer was erased on {since.date().isoformat()} and {why}")
 
     def _entry(self, line: _Line) -> AddEntry:
         span = self._programme.points_expire_after

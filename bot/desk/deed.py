@@ -14,7 +14,7 @@ from bot.desk.actor import NotPossible
 from bot.engine.programme import Programme
 from bot.errors import Conflict
 from bot.loading import load_customers
-from storage import customers
+from storage import customers, erasures
 from storage.database import Row, writing
 
 LONGEST_REASON = 300
@@ -25,6 +25,8 @@ def locked(conn: Connection, customer_id: int) -> Row:
     row = customers.lock_by_id(conn, [customer_id]).get(customer_id)
     if row is None:
         raise NotPossible("There is no such customer any more.")
+    if erasures.is_shell(row):
+        raise NotPossible("This customer was erased. Nothing more can be done for them.")
     if row["merged_into"] is not None:
         raise NotPossible("This number now belongs to another customer. Do it there.")
     return row

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -142,9 +143,9 @@ def scrub(engine: Engine, now: datetime) -> bool:
     return done
 
 
-def scrub_at_night(engine: Engine, local_hour: int, now: datetime) -> None:
-    """Scrub what waits: a small database at any hour, a larger one in the night."""
+def scrub_at_night(engine: Engine, zone: ZoneInfo, now: datetime) -> None:
+    """Scrub what waits: a small database at any hour, a larger one in the shop's night."""
     with reading(engine) as conn:
         waiting = bool(erasures.unscrubbed(conn))
-    if waiting and (local_hour in NIGHT or scrubbing.size(engine) <= SMALL):
+    if waiting and (now.astimezone(zone).hour in NIGHT or scrubbing.size(engine) <= SMALL):
         scrub(engine, now)

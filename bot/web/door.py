@@ -29,6 +29,9 @@ _FORM = "application/x-www-form-urlencoded"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _STATE = re.compile(r"[a-z_]{1,24}")
+#: What is kept of a status callback: words and codes about the delivery, nothing about whose number it is.
+_KEPT = ("MessageStatus", "SmsStatus", "ErrorCode", "ChannelStatusMessage", "RawDlrDoneDate")
+_WORD = re.compile(r"[A-Za-z_]{1,24}|[0-9]{1,10}")
 
 Path = Literal["/sms", "/sms/status"]
 
@@ -96,7 +99,7 @@ class Door:
             state=state,
             error_code=str(code) if code else None,
             message_id=_number(ours),
-            raw={_storable(name[:64]): _storable(value[:200]) for name, value in form.items()},
+            raw={name: form[name] for name in _KEPT if _WORD.fullmatch(form.get(name, ""))},
             at=self.clock.now(),
         )
 

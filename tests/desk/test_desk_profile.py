@@ -178,7 +178,7 @@ def test_what_customers_say_of_themselves_is_in_the_history(file: File) -> None:
 def test_imports_say_what_they_brought(file: File) -> None:
     """A new customer's name, birthday and e-mail come from the import; a known one's stay as they are."""
     lines = ["phone,name,birthday,email\n", f"{BOB},Bob,03-14,bob@example.com\n", f"{ALICE},Alicia,,\n"]
-    list(Importer(file.engine, file.programme, file.shop.clock.now()).run(lines))
+    list(Importer(file.engine, file.programme, file.shop.clock.now(), secret_key="s").run(lines))
     bob = file.shop.one("SELECT id FROM customers WHERE phone = :phone", phone=BOB)
     with reading(file.engine) as conn:
         rows = profile_changes.of(conn, bob, 10)
