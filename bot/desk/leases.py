@@ -207,13 +207,16 @@ def _end(conn: Connection, lease: Row, how: str, now: datetime) -> None:
 
 def _replan(conn: Connection, lease: Row, now: datetime) -> None:
     """Give deadlines the time they still had when the lease began, and let reminders come one after the other."""
-    rested = now - lease["began_at"]
-    resting = timers.of(conn, lease["customer_id"])
+    customer_id = lease["customer_id"]
+    until = min(now, lease["ends_at"])
+    moved = {row["id"]: row["updated_at"] for row in conversations.open_of(conn, [customer_id]).get(customer_id, ())}
+    resting = timers.of(conn, customer_id)
     taken = {(row["scope"], row["due_at"]) for row in resting}
     following = now + BREATH
     for row in reversed(resting):  # the latest first: each moves to where no other of its scope is
-        if row["kind"] == "deadline":
-            timers.put_off(conn, row["id"], row["due_at"] + rested)
+        if row["kind"] == "deadline" and row["conversation_id"] in moved:
+            since = max(lease["began_at"], moved[row["conversation_id"]])  # HELP may have set it during the lease
+            timers.put_off(conn, row["id"], row["due_at"] + max(until - since, timedelta()))
     for row in resting:
         if row["kind"] == "reminder" and row["due_at"] <= now:
             while (row["scope"], following) in taken:

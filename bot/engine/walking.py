@@ -122,13 +122,14 @@ def finish(turn: Turn, frame: Frame, outcome: str) -> None:
 def resume(turn: Turn, frame: Frame, *, interrupted_before: bool = True) -> None:
     """Take up an interrupted conversation: its deadlines count anew, and after a text its question is asked again.
 
-    The question is left alone when a person was asked for, and when the customer did not write.
+    The question is left alone when a person was asked for or holds the conversation, and when the customer did
+    not write.
     """
     if turn.opted_out or not (turn.by_text or interrupted_before):
         return
     frame.touch()
-    person_asked = any(isinstance(effect, RequestPerson) for effect in turn.effects)
-    if turn.by_text and not person_asked and frame.asks and frame.definition.say is not None:
+    persons_turn = turn.held or any(isinstance(effect, RequestPerson) for effect in turn.effects)
+    if turn.by_text and not persons_turn and frame.asks and frame.definition.say is not None:
         turn.say(frame, turn.book.phrases.resume)
 
 
