@@ -60,6 +60,7 @@ class Settings:
     oidc_issuer: str = ""  #: sign-in of staff by OpenID Connect; empty: by password only
     oidc_client_id: str = ""
     oidc_client_secret: str = ""
+    audit_keep_days: int = 730  #: how long the audit log keeps an entry; 0: for ever
     demo: bool = False
     flows_dir: Path = ROOT / "flows"
     log_level: str = "INFO"
@@ -135,6 +136,9 @@ def load_settings(environ: dict[str, str] | None = None, env_file: Path | None =
         problems.append("SENDING_CONCURRENCY must be between 1 and 256")
     if get("OIDC_ISSUER") and not (get("OIDC_CLIENT_ID") and get("OIDC_CLIENT_SECRET")):
         problems.append("OIDC_ISSUER needs OIDC_CLIENT_ID and OIDC_CLIENT_SECRET beside it")
+    audit_keep_days = _number("AUDIT_KEEP_DAYS", get("AUDIT_KEEP_DAYS") or "730", problems)
+    if not 0 <= audit_keep_days <= 36500:
+        problems.append("AUDIT_KEEP_DAYS must be between 0 (for ever) and 36500")
     if problems:
         raise SettingsError("Cannot start: " + "; ".join(problems) + ". See .env.example.")
 
@@ -167,6 +171,7 @@ def load_settings(environ: dict[str, str] | None = None, env_file: Path | None =
         oidc_issuer=get("OIDC_ISSUER").rstrip("/"),
         oidc_client_id=get("OIDC_CLIENT_ID"),
         oidc_client_secret=get("OIDC_CLIENT_SECRET"),
+        audit_keep_days=audit_keep_days,
         demo=demo,
         flows_dir=flows_dir,
         log_level=(get("LOG_LEVEL") or "INFO").upper(),

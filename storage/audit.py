@@ -7,12 +7,14 @@ leaves nothing to erase here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Index, Table, delete, select
+from sqlalchemy import BigInteger, Column, Connection, Index, Select, Table, bindparam, delete, func, select
 
 from storage import switches
-from storage.database import Document, Id, Moment, Row, Words, all_rows, insert_rows, metadata
+from storage.database import Document, Id, Moment, Row, Words, all_rows, first_row, insert_rows, metadata
+from storage.ids import distance
 
 audit_log = Table(
     "audit_log",
@@ -28,6 +30,7 @@ audit_log = Table(
 )
 Index("ix_audit_log_staff_id_id", audit_log.c.staff_id, audit_log.c.id)
 Index("ix_audit_log_action_id", audit_log.c.action, audit_log.c.id)
+Index("ix_audit_log_at", audit_log.c.at)
 Index(
     "ix_audit_log_customer_id_id",
     audit_log.c.customer_id,
@@ -43,10 +46,25 @@ def insert(connection: Connection, rows: Sequence[Row]) -> None:
     insert_rows(connection, audit_log, rows)
 
 
+_moment = bindparam("moment", type_=Moment)
+_FIRST_SINCE = select(audit_log.c.id).where(audit_log.c.at >= _moment).order_by(audit_log.c.at, audit_log.c.id).limit(1)
+_LAST_BEFORE = (
+    select(audit_log.c.id)
+    .where(audit_log.c.at < _moment)
+    .order_by(audit_log.c.at.desc(), audit_log.c.id.desc())
+    .limit(1)
+)
+_APART = distance(timedelta(hours=1))  #: by so much may ids and moments disagree about what came first
+_BY_ID = select(audit_log).where(audit_log.c.id == bindparam("id"))
+_ACTIONS = select(func.min(audit_log.c.action)).where(audit_log.c.action > bindparam("after"))
+
+
 def find(
     connection: Connection,
     *,
     staff_id: int | None = None,
+    staff_ids: Sequence[int] | None = None,
+    nobody: bool = False,
     customer_id: int | None = None,
     action: str | None = None,
     since: datetime | None = None,
@@ -54,25 +72,57 @@ def find(
     before: int | None = None,
     limit: int = 100,
 ) -> list[Row]:
-    """Return entries that fit, the newest first; `action` may be the part before the dot; `before` is an id."""
+    """Return entries that fit, the newest first; `action` may be the part before the dot; `before` is an id.
+
+    `staff_id` or `staff_ids` are the people; `nobody` means entries of no account, such as the command line's.
+    """
     query = select(audit_log).order_by(audit_log.c.id.desc()).limit(limit)
     if staff_id is not None:
         query = query.where(audit_log.c.staff_id == staff_id)
+    elif nobody:
+        query = query.where(audit_log.c.staff_id.is_(None))
+    elif staff_ids is not None:
+        query = query.where(audit_log.c.staff_id.in_(staff_ids))
     if customer_id is not None:
         query = query.where(audit_log.c.customer_id == customer_id)
     if action:
         exact = audit_log.c.action == action
         query = query.where(exact if "." in action else audit_log.c.action.startswith(action + ".", autoescape=True))
     if since is not None:
-        query = query.where(audit_log.c.at >= since)
+        oldest = _bound(connection, _FIRST_SINCE, since)
+        query = query.where(audit_log.c.at >= since, audit_log.c.id >= (0 if oldest is None else oldest - _APART))
     if until is not None:
-        query = query.where(audit_log.c.at < until)
+        newest = _bound(connection, _LAST_BEFORE, until)  # spares a walk from the newest entry back to that day
+        query = query.where(audit_log.c.at < until, audit_log.c.id <= (0 if newest is None else newest + _APART))
     if before is not None:
         query = query.where(audit_log.c.id < before)
     return all_rows(connection.execute(query))
 
 
+def _bound(connection: Connection, statement: Select[Any], moment: datetime) -> int | None:
+    found = connection.execute(statement, {"moment": moment}).scalar()
+    return None if found is None else int(found)
+
+
+def by_id(connection: Connection, identifier: int) -> Row | None:
+    """Return one entry."""
+    return first_row(connection.execute(_BY_ID, {"id": identifier}))
+
+
+def actions(connection: Connection) -> list[str]:
+    """Return the actions there are entries of, in order: one step through the index for each."""
+    found: list[str] = []
+    while (after := connection.execute(_ACTIONS, {"after": found[-1] if found else ""}).scalar()) is not None:
+        found.append(str(after))
+    return found
+
+
+def first_since(connection: Connection, moment: datetime) -> int | None:
+    """Return the first entry from a moment on, None when there is none."""
+    return _bound(connection, _FIRST_SINCE, moment)
+
+
 def forget(connection: Connection, before_id: int) -> int:
     """Delete entries with smaller ids; return how many."""
-    switches.set(connection, KEPT_FROM, before_id)
+    switches.set(connection, KEPT_FROM, max(before_id, switches.get(connection, KEPT_FROM) or 0))
     return connection.execute(delete(audit_log).where(audit_log.c.id < before_id)).rowcount

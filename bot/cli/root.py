@@ -24,6 +24,8 @@ _COMMANDS = {
     "customers": ("customers", "customers", "Show, list and import customers."),
     "points": ("points", "points", "Show, award and adjust points."),
     "vouchers": ("vouchers", "vouchers", "Show, redeem and revoke vouchers."),
+    "consent": ("consent", "consent", "Export and check the evidence of consent."),
+    "audit": ("audit", "audit", "Show what staff did and looked at."),
     "event": ("facts", "event", "Record a fact about a customer, such as a purchase."),
     "code": ("facts", "code", "Show today's code for the till."),
     "messages": (

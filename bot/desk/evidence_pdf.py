@@ -14,7 +14,7 @@ from typing import Any
 from fpdf import FPDF
 from fpdf.enums import WrapMode, XPos, YPos
 
-from bot.desk.evidence_file import Entry
+from bot.desk.evidence_file import Entry, Verdict, verify
 
 _ENCODING = "cp1252"
 _LETTER = frozenset({"US", "CA", "MX"})  # where paper is 8.5 x 11 inches
@@ -232,3 +232,24 @@ def attached(content: bytes) -> list[bytes]:
     """Return the files attached to a reading copy, which lie in it without compression."""
     _, *found = content.split(b"/Type /EmbeddedFile\n>>\nstream\n")
     return [each.partition(b"\nendstream")[0] for each in found]
+
+
+def verify_pdf(content: bytes, key: str | None = None) -> Verdict:
+    """Check the file attached to a reading copy, and that the pages say what it says."""
+    files = attached(content)
+    if len(files) != 1:
+        return Verdict(["This PDF is no reading copy: it holds no signed file, or more than one."])
+    verdict = verify(files[0], key)
+    if not verdict.good:
+        return Verdict([f"The attached file: {problem}" for problem in verdict.problems], verdict.entries)
+    try:
+        same = pdf(files[0].decode()) == content
+    except (KeyError, TypeError, ValueError, AttributeError):  # signed, but by somebody who writes other files
+        same = False
+    if same:
+        return verdict
+    words = (
+        "The attached file is as it was signed, but the pages are not what this release prints of it: they were "
+        "changed, or another release printed them. Rely on the attached file."
+    )
+    return Verdict([words], verdict.entries, verdict.fingerprint)

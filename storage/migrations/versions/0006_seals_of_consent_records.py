@@ -41,11 +41,13 @@ def upgrade() -> None:
     )
     op.create_index('ix_consent_records_message_id', 'consent_records', ['message_id'], unique=False, sqlite_where=CAUSED, postgresql_where=CAUSED)
     op.create_index('ix_customers_merged_into', 'customers', ['merged_into'], unique=False, sqlite_where=MERGED, postgresql_where=MERGED)
+    op.create_index('ix_audit_log_at', 'audit_log', ['at'], unique=False)
     for statement in SQLITE if op.get_bind().dialect.name == "sqlite" else POSTGRES:
         op.execute(statement)
 
 
 def downgrade() -> None:
+    op.drop_index('ix_audit_log_at', table_name='audit_log')
     op.drop_index('ix_customers_merged_into', table_name='customers', sqlite_where=MERGED, postgresql_where=MERGED)
     op.drop_index('ix_consent_records_message_id', table_name='consent_records', sqlite_where=CAUSED, postgresql_where=CAUSED)
     op.drop_table('seals')
