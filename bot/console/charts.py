@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, log10
 
-WIDTH, HEIGHT = 720, 180
-_LEFT, _BOTTOM, _TOP = 48, 24, 8
+WIDTH, HEIGHT = 720, 220
+_LEFT, _BOTTOM, _TOP = 56, 28, 16
 
 
 @dataclass(frozen=True, slots=True)

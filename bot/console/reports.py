@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 
 from babel.dates import format_date
@@ -23,6 +23,7 @@ from bot.services import services
 from storage.database import reading, writing
 
 blueprint = Blueprint("reports", __name__, url_prefix="/reports")
+_DAILY = 92  #: a longer range has a bar for each week
 _ROWS = 12  #: parts shown on the page; CSV has all
 
 
@@ -34,8 +35,7 @@ def show() -> Response:
     with reading(shop.engine) as conn:
         found = [_shown(reports.read(conn, name, days), book) for name in reports.NAMES]
         held = reports.outstanding(conn, days)
-    values = [(_short(day), f"{_long(day)}: {number(value)}", value) for day, value in held.items()]
-    owed = {"now": held[days.last], "before": held[days.first], "chart": charts.by_day(values)}
+    owed = {"now": held[days.last], "before": held[days.first], "chart": _drawn(days, held, last=True)}
     return page("reports.html", reports=found, days=days, owed=owed, chosen=request.args)
 
 
@@ -64,7 +64,6 @@ def _rows(report: Report) -> Iterator[tuple[object, ...]]:
 
 def _shown(report: Report, book: Book) -> dict[str, object]:
     """Return a report as the template needs it."""
-    values = [(_short(day), f"{_long(day)}: {number(report.of_day(day))}", report.of_day(day)) for day in report.days]
     most = max((abs(value) for value in report.totals.values()), default=0)
     parts = [
         {
@@ -78,11 +77,24 @@ def _shown(report: Report, book: Book) -> dict[str, object]:
         "name": report.name,
         "heading": heading(report.name),
         "sentences": sentences(report),
-        "chart": charts.by_day(values) if report.total else None,
+        "chart": _drawn(report.days, {day: report.of_day(day) for day in report.days}) if report.total else None,
         "parts": parts,
         "rest": max(0, len(report.parts) - _ROWS),
         "table": [(_long(day), report.of_day(day)) for day in report.days if report.of_day(day)],
     }
+
+
+def _drawn(days: Days, values: Mapping[date, int], *, last: bool = False) -> charts.Chart:
+    """Return bars by day, of long ranges by week: the sum of its days, or with `last` what its last day says."""
+    step = 1 if days.count <= _DAILY else 7
+    order = list(days)
+    bars = []
+    for start in range(0, len(order), step):
+        week = order[start : start + step]
+        value = values[week[-1]] if last else sum(values[day] for day in week)
+        words = _long(week[0]) if step == 1 else _("Week of {day}", day=_long(week[0]))
+        bars.append((_short(week[0]), f"{words}: {number(value)}", value))
+    return charts.by_day(bars)
 
 
 def _days() -> Days:
