@@ -22,6 +22,8 @@ from storage.timeline import Cursor, Found
 PAGE = 60
 RECENT = 30  #: what a page that is open already looks at again
 _MILLIONTHS = 1_000_000
+_VIEWED = "conversation.viewed"
+_ENTRIES = 200  #: of the audit log that are looked at: one customer's of one hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +172,10 @@ def note_view(conn: Connection, actor: Actor, customer_id: int, now: datetime) -
     """Write into the audit log that somebody read a conversation: once an hour for each person and customer."""
     hour = now.replace(minute=0, second=0, microsecond=0)
     if not was_viewed(conn, actor, customer_id, hour):
-        note(conn, actor, "conversation.viewed", now, customer_id)
+        note(conn, actor, _VIEWED, now, customer_id)
 
 
 def was_viewed(conn: Connection, actor: Actor, customer_id: int, since: datetime) -> bool:
     """Say whether the log has it that somebody read a conversation since then."""
-    seen = audit.find(
-        conn, staff_id=actor.staff_id, customer_id=customer_id, action="conversation.viewed", since=since, limit=1
-    )
-    return bool(seen)
+    seen = audit.find(conn, customer_id=customer_id, since=since, limit=_ENTRIES)
+    return any(row["staff_id"] == actor.staff_id and row["action"] == _VIEWED for row in seen)
