@@ -123,25 +123,22 @@ _ATTEND = for_both(
     )
 )
 _LEAVE = delete(presence).where(presence.c.staff_id == bindparam("staff_id"))
-_UNREAD = (
-    select(messages.c.id)
-    .where(
-        messages.c.customer_id == customers.c.id,
-        messages.c.direction == "in",
-        messages.c.id
-        > func.coalesce(
-            select(reads.c.message_id)
-            .where(reads.c.staff_id == bindparam("staff_id"), reads.c.customer_id == customers.c.id)
-            .scalar_subquery(),
-            0,
-        ),
-    )
-    .limit(bindparam("most"))
+_read_upto = func.coalesce(
+    select(reads.c.message_id)
+    .where(reads.c.staff_id == bindparam("staff_id"), reads.c.customer_id == customers.c.id)
+    .scalar_subquery(),
+    0,
 )
-_UNREAD_OF = select(
-    customers.c.id,
-    select(func.count()).select_from(_UNREAD.correlate(customers).subquery()).scalar_subquery().label("unread"),
-).where(among(customers.c.id, "ids"))
+_unread = (
+    select(messages.c.id)
+    .where(messages.c.customer_id == customers.c.id, messages.c.direction == "in", messages.c.id > _read_upto)
+    .limit(bindparam("most"))
+    .correlate(customers)
+    .subquery("unread")
+)
+_UNREAD = select(customers.c.id, select(func.count()).select_from(_unread).scalar_subquery().label("unread")).where(
+    among(customers.c.id, "ids")
+)
 
 
 def of(connection: Connection, customer_id: int) -> Row | None:
@@ -182,7 +179,7 @@ def read(connection: Connection, staff_id: int, customer_id: int, message_id: in
 
 def unread(connection: Connection, staff_id: int, customer_ids: Sequence[int], most: int) -> dict[int, int]:
     """Return how many texts of each customer somebody has not read, counting no further than `most`."""
-    rows = connection.execute(_UNREAD_OF, {"staff_id": staff_id, "ids": customer_ids, "most": most})
+    rows = connection.execute(_UNREAD, {"staff_id": staff_id, "ids": customer_ids, "most": most})
     return {row.id: row.unread for row in rows}
 
 

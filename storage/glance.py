@@ -62,6 +62,9 @@ _TEXTS = select(
     messages.c.staff_id,
     messages.c.created_at,
     messages.c.sent_at,
+    messages.c.send_after,
+    messages.c.claimed_until,
+    messages.c.delivered_at,
 ).where(among(messages.c.id, "ids"))
 _PRESENT = (
     select(presence.c.customer_id, presence.c.staff_id, presence.c.writing, staff.c.name)

@@ -127,12 +127,8 @@ Index(
     postgresql_where=and_(messages.c.direction == "in", messages.c.state == "failed"),
 )
 
-Index(
-    "ix_messages_inbound",
-    messages.c.id,
-    sqlite_where=messages.c.direction == "in",
-    postgresql_where=messages.c.direction == "in",
-)
+_OF_CUSTOMERS = and_(messages.c.direction == "in", messages.c.customer_id.is_not(None))
+Index("ix_messages_inbound", messages.c.id, sqlite_where=_OF_CUSTOMERS, postgresql_where=_OF_CUSTOMERS)
 Index(
     "ix_messages_misunderstood",
     messages.c.id,
@@ -532,7 +528,6 @@ def log_status(connection: Connection, rows: Sequence[Row]) -> None:
 
 _FAILED = (
     select(messages)
-    .with_hint(messages, "INDEXED BY ix_messages_broken", "sqlite")  # which is a thousandth of ix_messages_inbound
     .where(messages.c.direction == INBOUND, messages.c.state == FAILED)
     .order_by(messages.c.id)
     .limit(bindparam("count"))
