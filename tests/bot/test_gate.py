@@ -83,6 +83,17 @@ def test_answers_pass_at_any_hour(recipient: gate.Recipient, now: datetime) -> N
         assert gate.ask("reply", recipient, LIMITS, now) == gate.Send()
 
 
+@given(recipients(), moments)
+def test_what_a_person_writes_needs_a_customer_who_has_not_left(recipient: gate.Recipient, now: datetime) -> None:
+    """At any hour and whoever holds the conversation; never to somebody who opted out or to a bad number."""
+    verdict = gate.ask("staff", recipient, LIMITS, now, body="Hello")
+    free = recipient.sendable and recipient.consent != "unsubscribed"
+    assert isinstance(verdict, gate.Send if free else gate.Drop)
+    day = gate.daytime(recipient, LIMITS, now)
+    assert day >= now
+    assert gate.daytime(recipient, LIMITS, day) == day
+
+
 def test_a_text_that_comes_too_late_is_dropped() -> None:
     """A reminder whose deadline lies before the window opens is not sent the next morning."""
     night = datetime(2026, 3, 3, 4, 0, tzinfo=UTC)

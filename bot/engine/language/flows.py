@@ -215,7 +215,7 @@ FLOW = Record(
         Field("relevant", Duration(), "what it says unasked is dropped when it could not go out within this time"),
         Field(
             "handed_back",
-            OneOf("way to go on", get_args(HandBack)),
+            OneOf("way", get_args(HandBack)),
             "when a person hands the conversation back: `resume` (the default) waits for the answer in silence, "
             "`ask_again` asks the open question again, `end` closes the conversation",
         ),

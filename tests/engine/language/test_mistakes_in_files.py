@@ -39,6 +39,15 @@ def test_it_finds_what_is_no_yaml(text: str, expected: str) -> None:
     assert expected in found(text)
 
 
+def test_asking_again_needs_a_question() -> None:
+    """`handed_back: ask_again` in a flow that asks nothing is a mistake, and so is a way that does not exist."""
+    head = HEAD.replace("kind: service\n", "kind: service\nhanded_back: ask_again\n")
+    assert found(f"{head}  a: {{say: Hi, final: true}}\n") == ["4:1 error needless-key"]
+    assert found(f"{head}  a: {{say: Hi?, ask: yes_no, on: {{yes: end, no: end}}}}\n") == []
+    wrong = head.replace("ask_again", "resme")
+    assert found(f"{wrong}  a: {{say: Hi, final: true}}\n") == ["4:14 error unknown-way -> resume"]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -116,6 +116,11 @@ def test_a_person_who_holds_is_not_interrupted() -> None:
     """After compliance comes the person."""
     assert route("balance", held=True).decision == "hold"
     assert route("HELP", held=True).decision == "help"
+    assert route("JOIN ANA42", held=True).decision == "hold"
+    assert route("START", held=True, consent="unsubscribed").decision == "opt_in"
+    assert route("ok thanks!", held=True).rule == "held.thanks"
+    for doubtful in ("too many texts", "🛑"):
+        assert (route(doubtful, held=True).decision, route(doubtful, held=True).rule) == ("hold", "held.doubt")
 
 
 @pytest.mark.parametrize(
