@@ -25,8 +25,9 @@ from storage.ids import next_id
 
 _FIRST_KNOWN = ("name", "birthday", "email", "zone", "referral_code")
 _KEPT = frozenset({"id", "phone", "language", "language_chosen", "consent", "points", "sendable", "created_at"})
-#: Kept by triggers on other tables, or of the number itself: a merge leaves them alone.
-_OF_THE_NUMBER = _KEPT | {"joined_at", "consent_expires_at", "local_zone"}
+#: Kept by triggers on other tables, or of the number itself: a merge leaves them alone. The marks say which awards
+#: the old number had; its ledger has their keys.
+_OF_THE_NUMBER = _KEPT | {"joined_at", "consent_expires_at", "local_zone", "marks"}
 
 
 @dataclass(frozen=True, slots=True)

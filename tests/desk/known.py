@@ -50,6 +50,7 @@ MARKS = (
     "tagliatello",
     "enormously",
 )
+_SHOP = "+12015550100"
 OLDER = 40  # messages of a long history
 
 
@@ -152,7 +153,8 @@ def _fill(conn: Connection, shop: Shop, nora: Actor, who: int, phone: str, name:
 
 
 def _message(conn: Connection, who: int, phone: str, body: str = "", now: Any = None, **values: Any) -> int:
-    row = {"id": next_id(), "customer_id": who, "direction": "in", "sender": phone, "recipient": "+12015550100"}
+    ends = (_SHOP, phone) if values.get("direction") == "out" else (phone, _SHOP)
+    row = {"id": next_id(), "customer_id": who, "direction": "in", "sender": ends[0], "recipient": ends[1]}
     row |= {"body": body, "state": "received", "created_at": now, **values}
     conn.execute(insert(messages), complete(messages, [row]))
     return int(row["id"])
