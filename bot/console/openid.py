@@ -11,6 +11,7 @@ from typing import Any, cast
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.flask_client import OAuth
 from flask import Blueprint, Flask, abort, current_app, redirect, request, url_for
+from joserfc.errors import JoseError
 from requests import RequestException
 from werkzeug.wrappers import Response
 
@@ -25,6 +26,7 @@ from storage.database import Row, writing
 
 blueprint = Blueprint("openid", __name__)
 _NAME = "provider"
+_REFUSALS = (OAuthError, JoseError, RequestException, ValueError)  # of the provider, of its tokens, of the network
 
 
 def configure(app: Flask, settings: Settings) -> None:
@@ -48,7 +50,7 @@ def leave() -> Response:
     public = services().settings.public_url or request.host_url.rstrip("/")
     try:
         answer = _provider().authorize_redirect(public + url_for("console.openid.come_back"))
-    except (OAuthError, RequestException, ValueError) as trouble:
+    except _REFUSALS as trouble:
         return _not_now(trouble)
     return cast(Response, answer)
 
@@ -59,7 +61,7 @@ def come_back() -> Response:
     try:
         told = _provider().authorize_access_token()
         claims = told.get("userinfo") or {}
-    except (OAuthError, RequestException, ValueError) as trouble:
+    except _REFUSALS as trouble:
         return _not_now(trouble)
     row = _whose(claims)
     if row is None:

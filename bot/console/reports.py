@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 
 from bot.catalog import Book
 from bot.console import charts, session
-from bot.console.language import language
+from bot.console.language import _, language
 from bot.console.page import FORMS, number, page, zone
 from bot.console.report_words import heading, part_in_words, sentences
 from bot.desk import reports
