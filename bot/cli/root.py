@@ -34,6 +34,7 @@ _COMMANDS = {
         "Texts that need somebody: crashed turns, dead letters, drift, a stopped sender.",
     ),
     "staff": ("staff", "staff", "Manage who may sign in to the console."),
+    "lessons": ("lessons", "lessons", "What staff taught the bot, for the router's tests."),
     "fake-carrier": ("fake_carrier", "fake_carrier", "Run a carrier that speaks Twilio's API, for tests and trials."),
     "migrate": ("database", "migrate", "Bring the database to this release's schema."),
     "backup": ("database", "backup", "Write a copy of the database to a file, while the server runs."),

@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError, TimeoutError
+from urllib3.exceptions import HTTPError, NewConnectionError, TimeoutError
 
 from bot.desk.actor import NotPossible
 from bot.settings import ROOT, TWILIO_API, Settings
@@ -83,6 +83,8 @@ def fetch(settings: Settings, url: str) -> Picture:
         raise NotPossible("Too many pictures are being fetched. Try again in a moment.")
     try:
         return sniffed(_follow(settings, url, time.monotonic() + SECONDS))
+    except NewConnectionError as trouble:
+        raise NotPossible(_GONE) from trouble
     except TimeoutError as trouble:
         raise NotPossible(_SLOW) from trouble
     except HTTPError as trouble:
