@@ -98,8 +98,9 @@ class Ticking:
             processes.gone(conn, self._identity)
 
     def _add(self, name: str, job: Callable[[], None], seconds: float) -> None:
+        # Two: while one is busy a second only notes that another look is wanted, and is not worth a warning.
         self._scheduler.add_job(
-            job, "interval", seconds=seconds, id=name, coalesce=True, max_instances=1, misfire_grace_time=None
+            job, "interval", seconds=seconds, id=name, coalesce=True, max_instances=2, misfire_grace_time=None
         )
 
     def _guarded(self, name: str, tick: Tick) -> Callable[[], None]:

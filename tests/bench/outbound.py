@@ -2,7 +2,9 @@
 
 The bare sender posts the same texts with the same HTTP client and concurrency, and no database. The carrier
 is the fake one, in a process of its own. `python -m tests.bench.outbound --messages 3000` prints both rates
-and their ratio, on SQLite and on PostgreSQL (TEST_POSTGRES_URL, else localhost) when there is one.
+and their ratio, on SQLite and on PostgreSQL (TEST_POSTGRES_URL, else localhost) when there is one. `--workers 2`
+compares two worker processes with one instead, `--campaign 100000` a customer's answer while a campaign drains with
+the same when nothing else is to be done; `--latency` is the carrier's then, `--rate` what the sender may.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,7 @@ from storage import consent, customers, messages
 from storage.database import Row, open_engine, reading, writing
 from storage.ids import next_id
 from storage.migrate import upgrade
+from tests.bench import campaign
 from tests.bench.servers import free_port
 from tests.databases import CANDIDATES, Server
 from tests.shop import NOON
@@ -92,8 +96,8 @@ def bare(carrier: TwilioCarrier, count: int, concurrency: int) -> tuple[float, f
     return count / (time.perf_counter() - started), (time.process_time() - cpu) / count * 1e6
 
 
-def fill(engine: Engine, count: int, purpose: str) -> None:
-    """Queue `count` texts to customers of their own."""
+def fill(engine: Engine, count: int, purpose: str, at: datetime = NOON) -> None:
+    """Queue `count` texts, due `at`, to customers of their own."""
     with reading(engine) as conn:
         before = customers.count(conn)
     people = [
@@ -112,8 +116,8 @@ def fill(engine: Engine, count: int, purpose: str) -> None:
             "purpose": purpose,
             "flow": "campaign",
             "segments": 1,
-            "created_at": NOON,
-            "send_after": NOON,
+            "created_at": at,
+            "send_after": at,
         }
         for one in people
     ]
@@ -183,7 +187,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--concurrency", type=int, default=16)
     parser.add_argument("--purpose", default="marketing", choices=("reply", "service", "marketing"))
+    parser.add_argument("--workers", type=int, help="so many worker processes beside one")
+    parser.add_argument("--campaign", type=int, help="texts of a campaign that drains while a customer writes")
+    parser.add_argument("--latency", type=float, default=0.1, help="seconds until the carrier answers, for those two")
+    parser.add_argument("--rate", default="unlimited", help="SENDING_RATE during the campaign")
     options = parser.parse_args()
+    if options.workers or options.campaign:
+        with fake_carrier() as url:
+            if options.workers:
+                campaign.compare_workers(fill, url, options.messages, options.workers, options.latency, options.rounds)
+            if options.campaign:
+                campaign.under_campaign(fill, url, options.campaign, options.latency, options.rate)
+        return
     with fake_carrier() as url, databases() as urls:
         carrier = carrier_at(url)
         bare(carrier, 200, options.concurrency)
