@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -106,6 +107,7 @@ def read_sources(sources: Iterable[Source]) -> Reading:
     """Read and prove a set of files; never raises for what stands in them."""
     flows: dict[str, Flow] = {}
     findings: list[Finding] = []
+    found: Sequence[Finding]
     broken: set[str] = set()
     programme: Programme | None = None
     phrases: Phrases | None = None
@@ -116,15 +118,22 @@ def read_sources(sources: Iterable[Source]) -> Reading:
         elif source.kind == PHRASES:
             phrases, found = read_phrases(source.text, file)
         else:
-            flow, found = read_flow_leniently(source.text, file)
+            flow, found = _read_flow(source.text, file)
             if flow is not None:
                 flows[flow.name] = flow
             if flow is None or any(finding.severity == "error" for finding in found):
                 broken.add(flow.name if flow is not None else source.name)
-        findings += found
+        findings.extend(found)
     if programme is not None:
         findings += prove(flows, programme, phrases, frozenset(broken))
     return Reading(flows, programme, phrases, tuple(sorted(findings, key=lambda f: f.place)))
+
+
+@lru_cache(maxsize=256)
+def _read_flow(text: str, file: str) -> tuple[Flow | None, Sequence[Finding]]:
+    """Read a flow once, however often: when one file was edited, the others are not parsed again."""
+    flow, findings = read_flow_leniently(text, file)
+    return flow, tuple(findings)
 
 
 def _compile_again(row: Mapping[str, Any] | None, revision_id: int) -> Compiled:

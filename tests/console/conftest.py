@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from argon2 import PasswordHasher
 
+from bot.desk import accounts
 from bot.desk.actor import Role
 from tests.console.people import Person, hire
 from tests.shop import Shop, open_shop
 
 Hire = Callable[..., Person]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _cheap_hashing() -> Iterator[None]:
+    """Passwords of tests need no 64 MiB each."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts, "_hasher", lambda: cheap)
+        yield
 
 
 @pytest.fixture
