@@ -24,6 +24,7 @@ from storage.database import (
     Moment,
     Row,
     Words,
+    all_rows,
     among,
     complete,
     first_row,
@@ -31,6 +32,7 @@ from storage.database import (
     metadata,
     write_many,
 )
+from storage.messages import messages
 from storage.together import Query, ask, by_customer
 
 conversations = Table(
@@ -68,6 +70,7 @@ Index(
 #: What a turn may change; the rest is fixed when a conversation is opened.
 CHANGING = ("state", "slots", "turn_no", "misses", "parent_id", "relation", "outcome", "updated_at", "ended_at")
 
+_TEXTS = 300  # what is older is found in the timeline; an index for this alone would cost every turn
 _OPEN_OF = (
     select(conversations)
     .where(among(conversations.c.customer_id, "customer_ids"), conversations.c.ended_at.is_(None))
@@ -83,6 +86,20 @@ _LATEST_OF = (
     .where(conversations.c.customer_id == bindparam("customer_id"), conversations.c.ended_at.is_(None))
     .order_by(conversations.c.id.desc())
     .limit(1)
+)
+
+_LATELY = (
+    select(messages.c.conversation_id)
+    .where(messages.c.customer_id == bindparam("customer_id"), messages.c.conversation_id.is_not(None))
+    .order_by(messages.c.id.desc())
+    .limit(_TEXTS)
+    .subquery()
+)
+_RECENT_OF = (
+    select(conversations)
+    .where(conversations.c.id.in_(select(_LATELY.c.conversation_id)))
+    .order_by(conversations.c.id.desc())
+    .limit(bindparam("count"))
 )
 
 
@@ -108,6 +125,11 @@ def update(connection: Connection, rows: Sequence[Row]) -> None:
         for row in complete(conversations, rows)
     ]
     write_many(connection, _UPDATE, parameters)
+
+
+def recent_of(connection: Connection, customer_id: int, limit: int) -> list[Row]:
+    """Return the conversations of a customer's last 300 texts, ended ones too, the newest first."""
+    return all_rows(connection.execute(_RECENT_OF, {"customer_id": customer_id, "count": limit}))
 
 
 def current_of(connection: Connection, customer_id: int) -> Row | None:

@@ -40,6 +40,7 @@ from storage.database import (
     write_many,
 )
 from storage.errors import KnownKey, Stale, meaning_of
+from storage.messages import messages
 from storage.together import Query, ask
 
 ledger = Table(
@@ -144,7 +145,8 @@ _INSERT_ENTRY = for_both(
 _KEYS = select(ledger.c.key, ledger.c.id).where(among(ledger.c.key, "keys"))
 _ENTRIES_OF = select(ledger).where(ledger.c.customer_id == bindparam("customer_id")).order_by(ledger.c.id)
 _PAGE_OF = (
-    select(ledger)
+    select(ledger, messages.c.body.label("source"))
+    .outerjoin_from(ledger, messages, messages.c.id == ledger.c.message_id)
     .where(ledger.c.customer_id == bindparam("customer_id"), ledger.c.id < bindparam("before"))
     .order_by(ledger.c.id.desc())
     .limit(bindparam("count"))
@@ -275,7 +277,7 @@ def entries_of(connection: Connection, customer_id: int) -> list[Row]:
 
 
 def page_of(connection: Connection, customer_id: int, limit: int, before: int | None = None) -> list[Row]:
-    """Return a customer's entries older than `before`, the newest first."""
+    """Return a customer's entries older than `before`, the newest first, each with the text that caused it."""
     values = {"customer_id": customer_id, "before": before or _NO_LIMIT, "count": limit}
     return all_rows(connection.execute(_PAGE_OF, values))
 

@@ -64,6 +64,12 @@ def add(connection: Connection, row: Row, mentioned: Sequence[int] = ()) -> None
     insert_rows(connection, mentions, [{"note_id": row["id"], "staff_id": each} for each in sorted(set(mentioned))])
 
 
+def count_of(connection: Connection, customer_id: int) -> int:
+    """Return how many notes there are about a customer."""
+    query = select(func.count()).where(notes.c.customer_id == customer_id)
+    return connection.execute(query).scalar_one()
+
+
 def mentioning(connection: Connection, staff_id: int, limit: int, before: int | None = None) -> list[Row]:
     """Return notes that mention somebody, the newest first, with `read_at` and the customer's name and phone."""
     return all_rows(connection.execute(_MINE, {"staff_id": staff_id, "count": limit, "before": before or _LAST}))

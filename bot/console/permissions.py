@@ -51,6 +51,17 @@ PERMISSIONS: Mapping[str, Roles] = {
     "reports.download": OFFICE,
     "teaching.show": ALL,
     "teaching.teach": ALL,
+    # The inbox.
+    "inbox.show": DESK,
+    "inbox.entries": DESK,
+    "inbox.show_bar": DESK,
+    "inbox.assign": DESK,
+    "inbox.snooze": DESK,
+    "inbox.done": DESK,
+    "inbox.reopen": DESK,
+    "inbox.here": DESK,
+    "inbox.save_view": DESK,
+    "inbox.remove_view": DESK,
     # One conversation.
     "conversation.show": DESK,
     "conversation.older": DESK,
@@ -84,6 +95,20 @@ PERMISSIONS: Mapping[str, Roles] = {
     # What colleagues did is for those who answer for them.
     "auditing.show": MANAGERS,
     "auditing.download": MANAGERS,
+    # Taking over.
+    "takeover.take_over": DESK,
+    "takeover.extend": DESK,
+    "takeover.hand_back": DESK,
+    "takeover.answer": DESK,
+    "takeover.measure": DESK,
+    "takeover.reply": DESK,
+    "takeover.holder": DESK,
+    "queue.show": DESK,
+    "queue.close": DESK,
+    "replies.show": DESK,
+    "replies.add": DESK,
+    "replies.change": DESK,
+    "replies.remove": DESK,
     # Staff.
     "people.show": ADMINS,
     "people.invite": ADMINS,

@@ -7,8 +7,13 @@ from werkzeug.exceptions import HTTPException
 
 from bot.console import (
     account,
+    approvals,
+    auditing,
     conversation,
+    customer,
+    evidence,
     home,
+    inbox,
     openid,
     people,
     permissions,
@@ -17,13 +22,30 @@ from bot.console import (
     session,
     signing,
     teaching,
+    till,
     trying,
 )
 from bot.console.page import furnish, refuse, sorry
 from bot.desk.actor import NotPossible
 from bot.services import Services
 
-PAGES = (home, signing, openid, account, people, reports, teaching, conversation, pictures, trying)
+PAGES = (
+    home, inbox,
+    signing,
+    openid,
+    account,
+    people,
+    reports,
+    teaching,
+    conversation,
+    pictures,
+    trying,
+    customer,
+    till,
+    approvals,
+    evidence,
+    auditing,
+)
 
 
 def register(app: Flask, shop: Services) -> None:

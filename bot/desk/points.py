@@ -23,7 +23,7 @@ from storage.ids import next_id
 
 MOST = 1_000_000
 DECIDERS = frozenset({"manager", "admin"})
-_REVERSIBLE = frozenset({"earn", "burn", "adjust"})
+REVERSIBLE = frozenset({"earn", "burn", "adjust"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ def _check_enough(context: Context, points: int) -> None:
 
 def _reversal(context: Context, entry: Row, reason: str) -> AddEntry:
     """Return the effect that takes an entry back, with its count for the tier. Raises NotPossible when it cannot be."""
-    if entry["kind"] not in _REVERSIBLE or entry["points"] == 0:
+    if entry["kind"] not in REVERSIBLE or entry["points"] == 0:
         raise NotPossible(
             "Only points that were earned, spent or adjusted can be taken back. Adjust the points instead."
         )

@@ -43,6 +43,7 @@ class Held:
     ends_at: datetime
     redeemed_at: datetime | None = None
     redeemed_by: str | None = None  #: who, by name
+    redeemed_label: str | None = None  #: who, as the books say it: `Actor.label`
     reason: str | None = None
 
 
@@ -103,6 +104,7 @@ def held_of(row: Row, customer: str | None, people: Mapping[int, str], now: date
         row["ends_at"],
         row["redeemed_at"],
         people.get(int(by), by) if by and by.isdigit() else by,
+        by,
         row["reason"],
     )
 
