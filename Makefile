@@ -34,10 +34,7 @@ flows: $(VENV)/.runtime ## Check the flow files, play their transcripts, and sho
 	@$(BIN)/python -m bot flows check && $(BIN)/python -m bot flows test --coverage
 
 translations: $(VENV)/.development ## Collect what the console says into its .po files, for whoever translates
-	@printf '[python: **.py]\n[jinja2: **.html]\n' > build-words.cfg
-	@$(BIN)/pybabel -q extract -F build-words.cfg -k _ -k _n:1,2 -k NotPossible -k Said --no-location --sort-output -o build-words.pot bot/console bot/desk
-	@for file in bot/console/locales/*.po; do $(BIN)/pybabel -q update -i build-words.pot -o $$file -l $$(basename $$file .po) --no-fuzzy-matching --ignore-obsolete --no-wrap; done
-	@rm -f build-words.cfg build-words.pot
+	@$(BIN)/python -m tests.console.words
 
 demo-reset: ## Forget the demo's data; the next `make run` begins anew
 	rm -rf var

@@ -87,6 +87,9 @@ WORDS: Mapping[str, str] = {
 }
 
 
+UNKNOWN = "The carrier gave a reason we have no words for."
+
+
 def in_words(code: str | int | None) -> str:
     """Return what a code means, in plain words; for one we do not know, words that say so."""
-    return WORDS.get(str(code), "The carrier gave a reason we have no words for.") if code else ""
+    return WORDS.get(str(code), UNKNOWN) if code else ""
