@@ -12,7 +12,7 @@ from flask import Blueprint, abort, redirect, request, url_for
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
-from bot.console import session
+from bot.console import session, takeover
 from bot.console.language import _, language
 from bot.console.page import FORMS, back, exact, money, page, say, zone
 from bot.desk import lessons, notes, timeline
@@ -179,6 +179,7 @@ def _values(conn: Connection, shop: Services, person: Row, before: Cursor | None
         "facts": facts_of(conn, shop, person),
         "colleagues": [row["name"] for row in staff.everybody(conn) if row["disabled_at"] is None],
         "there": their_zone(person),
+        "composer": takeover.composer(conn, shop, session.actor(), person, now),
         "now": now,
         **_choices(shop),
     }

@@ -18,9 +18,12 @@ from bot.console import (
     people,
     permissions,
     pictures,
+    queue,
+    replies,
     reports,
     session,
     signing,
+    takeover,
     teaching,
     till,
     trying,
@@ -30,7 +33,8 @@ from bot.desk.actor import NotPossible
 from bot.services import Services
 
 PAGES = (
-    home, inbox,
+    home,
+    inbox,
     signing,
     openid,
     account,
@@ -40,6 +44,9 @@ PAGES = (
     conversation,
     pictures,
     trying,
+    takeover,
+    queue,
+    replies,
     customer,
     till,
     approvals,

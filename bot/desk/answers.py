@@ -50,9 +50,8 @@ class Sent:
 
 
 def written(programme: Programme, text: str) -> Written:
-    """Return an answer as it goes out: lines and spaces in order, accents folded where the shop does that."""
-    lines = [" ".join(line.split(" ")).rstrip() for line in text.replace("\r\n", "\n").strip().split("\n")]
-    body = "\n".join(lines)
+    """Return an answer as it goes out: no spaces at the ends of lines, accents folded where the shop does that."""
+    body = "\n".join(line.rstrip() for line in text.replace("\r\n", "\n").strip().split("\n"))
     body = fold(body) if programme.accents == "fold" else body
     return Written(body, measure(body), utf16_units(body))
 

@@ -1,11 +1,13 @@
 // A conversation as it happens: new entries below, older ones above, notes with names, lessons.
 
+import { start as compose } from "./composer.js";
 import { ask, live, nodes, submit } from "./console.js";
 
 const NEAR = 120; // pixels from the end that still count as reading along
 
 /** Bring every conversation in `root` to life; the inbox calls it again for its third pane. */
 export function start(root = document) {
+  compose(root);
   for (const place of root.querySelectorAll("[data-conversation]:not([data-started])")) {
     place.dataset.started = "";
     follow(place);
