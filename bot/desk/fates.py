@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from bot.delivery import codes
+from bot.desk.said import Said
 from bot.gate import reasons
 from storage.database import Row
 
@@ -20,7 +21,7 @@ class Fate:
     """The state of one outbound text."""
 
     state: str
-    words: str  #: English; translated where it is shown
+    words: Said
     tone: Tone = ""
     at: datetime | None = None  #: when it went out or will, where that is not when it was written
     reason: str | None = None  #: why it waits or was not sent, in English
@@ -33,14 +34,18 @@ class Fate:
         return self.state in ("delivered", "undelivered", "failed", "suppressed", "dead", "received")
 
 
-_WORDS: Mapping[str, tuple[str, Tone]] = {
-    "sent": ("Sent; delivery is not confirmed yet", ""),
-    "delivered": ("Delivered", "good"),
-    "undelivered": ("Not delivered", "bad"),
-    "failed": ("Failed", "bad"),
-    "suppressed": ("Not sent", "warn"),
-    "unknown": ("Perhaps sent: the carrier's answer never came", "warn"),
-    "dead": ("Given up", "bad"),
+_WORDS: Mapping[str, tuple[Said, Tone]] = {
+    "sent": (Said("Sent; delivery is not confirmed yet"), ""),
+    "delivered": (Said("Delivered"), "good"),
+    "undelivered": (Said("Not delivered"), "bad"),
+    "failed": (Said("Failed"), "bad"),
+    "suppressed": (Said("Not sent"), "warn"),
+    "unknown": (Said("Perhaps sent: the carrier's answer never came"), "warn"),
+    "dead": (Said("Given up"), "bad"),
+}
+_LATE: Mapping[str, Said] = {
+    "sent": Said("Sent {at}; delivery is not confirmed yet"),
+    "delivered": Said("Delivered {at}"),
 }
 
 
@@ -48,27 +53,27 @@ def fate_of(row: Row, now: datetime) -> Fate | None:
     """Return what became of a message; None for one that came from the customer and was taken well."""
     state = row["state"]
     if row["direction"] == "in":
-        return Fate("failed", "Something broke; the text is kept", "bad") if state == "failed" else None
-    code = row["error_code"]
-    reason = reasons.in_words(row["reason"]) or None
+        return Fate("failed", Said("Something broke; the text is kept"), "bad") if state == "failed" else None
     if state == "queued":
-        waits = row["send_after"] is not None and row["send_after"] > now
-        words = "Waits until {at}" if waits else "About to go out"
-        return Fate(state, words, "warn" if waits else "", row["send_after"] if waits else None, reason)
+        return _waiting(row, now)
     if state == "sending":
         handed_over = row["send_after"] is None or row["claimed_until"] is None
-        words = "With the carrier; not confirmed yet" if handed_over else "On its way to the carrier"
-        return Fate(state, words)
-    words, tone = _WORDS.get(state, (state, ""))
-    late = row["sent_at"] is not None and row["sent_at"] - row["created_at"] > _SOON
-    said = {"sent": "Sent {at}; delivery is not confirmed yet", "delivered": "Delivered {at}"} if late else {}
+        with_carrier = Said("With the carrier; not confirmed yet")
+        return Fate(state, with_carrier if handed_over else Said("On its way to the carrier"))
+    words, tone = _WORDS.get(state) or (Said(state), "")
+    at = None
+    if state in _LATE and row["sent_at"] is not None and row["sent_at"] - row["created_at"] > _SOON:
+        at = row["delivered_at"] or row["sent_at"]
+        words = Said(_LATE[state].message, {"at": at})
     told = state in ("suppressed", "undelivered", "failed", "dead")
-    return Fate(
-        state,
-        said.get(state, words),
-        tone,
-        (row["delivered_at"] or row["sent_at"]) if state in said else None,
-        reason if told else None,
-        codes.in_words(code) or None,
-        code,
-    )
+    reason = reasons.in_words(row["reason"]) or None
+    code = row["error_code"]
+    return Fate(state, words, tone, at, reason if told else None, codes.in_words(code) or None, code)
+
+
+def _waiting(row: Row, now: datetime) -> Fate:
+    reason = reasons.in_words(row["reason"]) or None
+    at: datetime | None = row["send_after"]
+    if at is None or at <= now:
+        return Fate("queued", Said("About to go out"), "", None, reason)
+    return Fate("queued", Said("Waits until {at}", {"at": at}), "warn", at, reason)

@@ -165,7 +165,7 @@ def test_it_never_says_more_than_is_known(shop: Shop) -> None:
     def fate() -> str:
         last = texts(page(shop))[-1].fate
         assert last is not None
-        return " ".join(filter(None, (last.words, last.error)))
+        return " ".join(filter(None, (last.words.message, last.error)))
 
     assert fate() == "With the carrier; not confirmed yet"
     deliver(shop, "sent")
@@ -185,11 +185,11 @@ def test_what_was_not_sent_says_why(shop: Shop) -> None:
         messages.insert(conn, [{**row, **more, "send_after": shop.clock.now() + timedelta(hours=2)}])
     waiting = texts(page(shop))[-1].fate
     assert waiting is not None
-    assert (waiting.words, waiting.at) == ("Waits until {at}", shop.clock.now() + timedelta(hours=2))
+    assert (waiting.words.message, waiting.at) == ("Waits until {at}", shop.clock.now() + timedelta(hours=2))
     shop.says(ALICE, "STOP")
     [news] = [each for each in texts(page(shop)) if each.body == "News!"]
     assert news.fate is not None
-    assert (news.fate.words, news.fate.reason) == ("Not sent", "The customer has opted out.")
+    assert (news.fate.words.message, news.fate.reason) == ("Not sent", "The customer has opted out.")
 
 
 def test_segments_and_their_cost(shop: Shop) -> None:
