@@ -100,7 +100,7 @@ def tour_seen() -> Response:
     with writing(services().engine) as conn:
         row = _row(conn)
         staff.change(conn, row["id"], preferences={**row["preferences"], "toured": True})
-    return Response(status=204)
+    return Response(status=204) if session.wants_fragment() else back("home.home")
 
 
 def _row(conn: object) -> Row:
