@@ -139,6 +139,6 @@ def rows(connection: Connection, holding: Holding, customer_id: int, *, page: in
     """Give a customer's rows of one table in the order of their key, a page at a time, as an export may see them."""
     columns = [column for column in holding.table.columns if column.name not in holding.staff_only]
     query = select(*columns).where(holding.whose).order_by(*holding.table.primary_key.columns)
-    found = connection.execution_options(yield_per=page).execute(query, {"customer_id": customer_id})
+    found = connection.execute(query, {"customer_id": customer_id}, execution_options={"yield_per": page})
     for row in found.mappings():
         yield dict(row)

@@ -1,4 +1,4 @@
-"""`customers`: show one, list many, import a file."""
+"""`customers`: show one, list many, import a file; what people may ask of their data is in `privacy`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from sqlalchemy import Connection, select
 
+from bot.cli import privacy
 from bot.cli.importing import Importer, Report
 from bot.cli.opened import database, desk, number
 from bot.cli.shown import as_json, picked, say, table, when
@@ -28,7 +29,7 @@ _REFUSED_SHOWN = 20
 
 @click.group()
 def customers() -> None:
-    """Show, list and import customers."""
+    """Show, list, import, export, merge and erase customers."""
 
 
 @customers.command()
@@ -159,3 +160,7 @@ def _tell(result: Report, check: bool, file: Path | None) -> None:
         file.write_text("line,remark\n" + "".join(f'{line},"{remark}"\n' for line, remark in result.remarks))
     verb = "would be imported" if check else "imported"
     say(f"{result.imported} {verb}, {result.known} known already, {result.refused} refused.")
+
+
+for _command in privacy.COMMANDS:
+    customers.add_command(_command)

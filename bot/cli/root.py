@@ -21,7 +21,7 @@ _COMMANDS = {
     "chat": ("chat", "chat", "Text the running server from this terminal, as any number."),
     "route": ("route", "route", "Say what the router makes of texts, and why."),
     "flows": ("flows", "flows", "Check, list, test and document the flow files."),
-    "customers": ("customers", "customers", "Show, list and import customers."),
+    "customers": ("customers", "customers", "Show, list, import, export, merge and erase customers."),
     "points": ("points", "points", "Show, award and adjust points."),
     "vouchers": ("vouchers", "vouchers", "Show, redeem and revoke vouchers."),
     "consent": ("consent", "consent", "Export and check the evidence of consent."),

@@ -1,0 +1,48 @@
+"""The certificate of an erasure: what was deleted, when, by whom, and whether anything is left, looked up anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from bot.desk.actor import NotPossible
+from bot.engine.programme import Shop
+from storage import customers, erasures, holdings
+
+FORMAT, VERSION = "regulars-erasure-certificate", 1
+
+
+def certificate(conn: Connection, shop: Shop, customer_id: int, now: datetime) -> dict[str, Any]:
+    """Return the proof of one erasure. Raises NotPossible for somebody who was not erased.
+
+    `left` are the rows the database has of the customer at this moment in tables that had to be emptied: none,
+    or the erasure failed. `kept` is the bookkeeping that stays, without a person.
+    """
+    found, row = erasures.of(conn, customer_id), customers.by_id(conn, customer_id)
+    if found is None or row is None:
+        raise NotPossible("This customer was not erased.")
+    rows = holdings.counts(conn, customer_id)
+    emptied = {holding.table.name for holding in holdings.HOLDINGS if holding.erasing == "delete"}
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "made_at": now.isoformat(),
+        "shop": shop.name,
+        "customer": str(customer_id),
+        "pseudonym": row["phone"],
+        "erased_at": found["at"].isoformat(),
+        "erased_by": found["by"],
+        "number_digest": found["number_digest"],
+        "deleted": _sorted(found["counts"]),
+        "left": {name: rows[name] for name in sorted(emptied & rows.keys())},
+        "kept": {name: rows[name] for name in sorted(rows.keys() - emptied)},
+        "files_scrubbed_at": found["scrubbed_at"].isoformat() if found["scrubbed_at"] else None,
+        "suppression_lifted_at": found["lifted_at"].isoformat() if found["lifted_at"] else None,
+    }
+
+
+def _sorted(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: counts[name] for name in sorted(counts) if name != "ledger"}
