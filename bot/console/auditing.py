@@ -93,4 +93,5 @@ def _customer(conn: Connection, typed: str) -> int | None:
     phone = parse(typed, services().catalog.book.programme.shop.country)
     if phone is not None and (row := customers.by_phone(conn, phone)) is not None:
         return int(row["id"])
-    return int(typed) if typed.isascii() and typed.isdigit() and 0 < int(typed) < _IDS_END else None
+    identifier = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 20 else 0
+    return identifier if 0 < identifier < _IDS_END else None

@@ -16,7 +16,8 @@ from bot.desk.actor import note
 from bot.desk.evidence_file import fingerprint, public_key, signed
 from bot.desk.evidence_pdf import attachment_name, pdf
 from bot.services import services
-from storage.database import writing
+from storage import customers
+from storage.database import reading, writing
 
 blueprint = Blueprint("evidence", __name__, url_prefix="/customers/<int:customer_id>")
 _IDS_END = 1 << 63
@@ -69,8 +70,9 @@ def _file(customer_id: int, form: str) -> tuple[str, str]:
 
 
 def _known(customer_id: int) -> None:
-    if customer_id >= _IDS_END:
-        abort(404)
+    with reading(services().engine) as conn:
+        if customer_id >= _IDS_END or customers.by_id(conn, customer_id) is None:
+            abort(404)
 
 
 def _download(content: bytes, kind: str, name: str) -> Response:

@@ -10,6 +10,7 @@ from io import StringIO
 
 import pytest
 
+from bot.desk import erasing, sealing
 from bot.desk.evidence_file import public_key, verify
 from bot.desk.evidence_pdf import verify_pdf
 from tests.console.conftest import Hire
@@ -91,8 +92,39 @@ def test_customers_words_are_shown_and_never_run(shop: Shop, hiring: Hire) -> No
 @pytest.mark.parametrize("customer_id", [1, (1 << 63) - 1, 1 << 63, 1 << 80])
 def test_nobody_is_nobody(hiring: Hire, customer_id: int) -> None:
     """An id of nobody is answered with a page, whatever its size."""
+    ada = hiring("admin")
     for form in ("evidence", "evidence.json", "evidence.pdf"):
-        assert hiring("admin", f"Ada {form}").get(f"/console/customers/{customer_id}/{form}").status_code in (404, 409)
+        assert ada.get(f"/console/customers/{customer_id}/{form}").status_code == 404
+    assert "Nobody has this number" in ada.read(f"/console/audit?customer={customer_id}" + "9" * 5000)
+
+
+def test_an_erased_customer_has_no_evidence(shop: Shop, bob: int, hiring: Hire) -> None:
+    """After erasure the page says what became of the records, and the chain holds."""
+    engine, now = shop.services.engine, shop.clock.now()
+    sealing.seal(engine, "test secret", now)
+    ada = hiring("admin")
+    erasing.erase(engine, "test secret", ada.actor, bob, BOB[-4:], now)
+    answer = ada.get(f"/console/customers/{bob}/evidence")
+    assert answer.status_code == 409
+    assert "This customer was erased" in answer.get_data(as_text=True)
+    walk = sealing.check(engine, "test secret")
+    assert (walk.sealed, walk.erased, walk.findings) == (3, 3, [])
+    assert "erased</span>" in ada.read(f"/console/audit?customer={bob}")
+
+
+def test_merged_numbers_are_in_one_file(shop: Shop, bob: int, hiring: Hire) -> None:
+    """The file of who was kept holds the records of both numbers, each under its own."""
+    shop.joined(ALICE)
+    shop.wait(timedelta(minutes=1))
+    alice = shop.one("SELECT id FROM customers WHERE phone = :phone", phone=ALICE)
+    shop.execute("UPDATE customers SET merged_into = :alice WHERE id = :bob", alice=alice, bob=bob)
+    for customer_id in (alice, bob):
+        data = json.loads(
+            hiring("manager", f"Mia{customer_id}").get(f"/console/customers/{customer_id}/evidence.json").data
+        )
+        about, *events = data["entries"]
+        assert (about["number"], about["merged_numbers"]) == (ALICE, [BOB])
+        assert [event["number"] for event in events] == [BOB, BOB, BOB, ALICE, ALICE]
 
 
 def test_the_log_can_be_filtered(shop: Shop, bob: int, hiring: Hire) -> None:
