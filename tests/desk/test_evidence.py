@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -20,6 +20,7 @@ from bot.desk.evidence_file import public_key, signed, verify
 from storage import consent, seals
 from storage.database import writing
 from storage.ids import distance, next_id
+from storage.migrate import upgrade
 from tests.shop import ALICE, BOB, CHARLIE, Shop, open_shop
 
 SECRET = "test secret"
@@ -314,10 +315,8 @@ def test_what_is_no_evidence_is_said_to_be_none(content: bytes) -> None:
 
 
 @pytest.fixture(scope="module")
-def bobs_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Bob's evidence, made once for many edits."""
-    from storage.migrate import upgrade
-
+def bobs_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A sealed shop on SQLite, made once for many edits."""
     url = f"sqlite:///{tmp_path_factory.mktemp('evidence') / 'shop.db'}"
     upgrade(url)
     with open_shop(url) as shop:
@@ -325,7 +324,12 @@ def bobs_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         shop.says(BOB, "STOP")
         shop.wait(timedelta(minutes=1))
         seal(shop)
-        return file_of(shop, BOB)
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def bobs_file(bobs_shop: Shop) -> bytes:
+    return file_of(bobs_shop, BOB)
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -339,3 +343,41 @@ def test_no_edit_of_the_file_goes_unnoticed(bobs_file: bytes, data: st.DataObjec
     )
     edited = bobs_file[:at] + put + bobs_file[end:]
     assert verify(edited).good == (edited == bobs_file)
+
+
+_COLUMNS = {
+    "consent_records": ("status", "how", "wording", "version", "text", "language", "reason", "at"),
+    "messages": ("sid", "direction", "sender", "recipient", "body", "created_at"),
+}
+_PLACES = [(table, column) for table, columns in _COLUMNS.items() for column in columns]
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    place=st.sampled_from(_PLACES),
+    which=st.integers(0, 2),
+    words=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8),
+    number=st.integers(0, 2**62),
+)
+def test_no_edit_of_a_sealed_row_goes_unnoticed(
+    bobs_shop: Shop, place: tuple[str, str], which: int, words: str, number: int
+) -> None:
+    """Whatever column of a sealed record, or of the text behind it, is changed to whatever: the record is named."""
+    table, column = place
+    record = records(bobs_shop)[which]
+    row_id = record["id"] if table == "consent_records" else record["message_id"]
+    query = f"SELECT {column} AS value FROM {table} WHERE id = :id"  # noqa: S608 (names from the list above)
+    before = bobs_shop.one(query, id=row_id)
+    allowed = {"status": "pending", "how": "form", "direction": "out"}
+    value = allowed.get(column, number if isinstance(before, int) else words)
+    change = f"UPDATE {table} SET {column} = :value WHERE id = :id"  # noqa: S608
+    if column == "direction":
+        change = change.replace("SET", "SET state = 'sent',")
+    assume(value != before)
+    behind_the_guard(bobs_shop, change, value=value, id=row_id)
+    try:
+        assert ("changed", record["id"]) in found(bobs_shop)
+    finally:
+        back = change.replace("state = 'sent'", "state = 'received'")
+        behind_the_guard(bobs_shop, back, value=before, id=row_id)
+    assert found(bobs_shop) == []
