@@ -87,7 +87,15 @@ def build_services(settings: Settings) -> Services:
         door=Door(settings, clock),
         statuses=Statuses(engine),
         carrier=carrier,
-        delivery=Delivery(engine, catalog, carrier, base, rate=rate, concurrency=settings.sending_concurrency),
+        delivery=Delivery(
+            engine,
+            catalog,
+            carrier,
+            base,
+            rate=rate,
+            concurrency=settings.sending_concurrency,
+            account_concurrency=settings.account_concurrency,
+        ),
         schedule=Schedule(engine, catalog, turns),
         broker=broker,
     )

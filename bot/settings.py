@@ -57,6 +57,7 @@ class Settings:
     sending_rate: str = ""  #: a class, N/s, N/min or unlimited; empty: what the number is
     sending_daily_cap: int | None = None  #: segments a day for the whole brand; 0: none; None: the class's
     sending_concurrency: int = 16  #: requests to the carrier at once, of this process
+    account_concurrency: int | None = None  #: the same of all processes together; None: no limit of ours
     oidc_issuer: str = ""  #: sign-in of staff by OpenID Connect; empty: by password only
     oidc_client_id: str = ""
     oidc_client_secret: str = ""
@@ -134,6 +135,9 @@ def load_settings(environ: dict[str, str] | None = None, env_file: Path | None =
     concurrency = _number("SENDING_CONCURRENCY", get("SENDING_CONCURRENCY") or "16", problems)
     if not 1 <= concurrency <= 256:
         problems.append("SENDING_CONCURRENCY must be between 1 and 256")
+    account = _number("ACCOUNT_CONCURRENCY", get("ACCOUNT_CONCURRENCY") or "0", problems)
+    if account < 0:
+        problems.append("ACCOUNT_CONCURRENCY must be 1 or more, or 0 for no limit")
     if get("OIDC_ISSUER") and not (get("OIDC_CLIENT_ID") and get("OIDC_CLIENT_SECRET")):
         problems.append("OIDC_ISSUER needs OIDC_CLIENT_ID and OIDC_CLIENT_SECRET beside it")
     audit_keep_days = _number("AUDIT_KEEP_DAYS", get("AUDIT_KEEP_DAYS") or "730", problems)
@@ -168,6 +172,7 @@ def load_settings(environ: dict[str, str] | None = None, env_file: Path | None =
         sending_rate=get("SENDING_RATE"),
         sending_daily_cap=daily_cap,
         sending_concurrency=concurrency,
+        account_concurrency=account or None,
         oidc_issuer=get("OIDC_ISSUER").rstrip("/"),
         oidc_client_id=get("OIDC_CLIENT_ID"),
         oidc_client_secret=get("OIDC_CLIENT_SECRET"),

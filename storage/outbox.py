@@ -137,6 +137,18 @@ _LOOK_UP = (
     .values(claimed_until=bindparam("until", type_=Moment))
     .returning(*_SENDABLE)
 )
+_HANDED_OVER = (
+    select(_c.sender, func.sum(func.coalesce(_c.segments, 1)))
+    .where(
+        _c.created_at > bindparam("since", type_=Moment),
+        _c.created_at <= bindparam("until", type_=Moment),
+        _c.direction == "out",
+        _c.in_reply_to.is_not(None),
+        _c.send_after.is_(None),
+        _c.state != "suppressed",
+    )
+    .group_by(_c.sender)
+)
 _TWINS = select(_c.id, _c.recipient, _c.body).where(
     _c.claimed_until.is_not(None),
     _c.state == SENDING,
@@ -294,6 +306,12 @@ def send_again(connection: Connection, row: Row, at: datetime) -> bool:
 def look_again(connection: Connection, identifier: int, at: datetime) -> None:
     """Look an unknown outcome up once more at `at`, unless something is heard of it before."""
     connection.execute(_LOOK_AGAIN, {"the_id": identifier, "look_at": at})
+
+
+def handed_over(connection: Connection, since: datetime, until: datetime) -> dict[str, int]:
+    """Return how many segments of each sender went out in answers to webhooks after `since` and up to `until`."""
+    found = connection.execute(_HANDED_OVER, {"since": since, "until": until})
+    return {sender: int(segments) for sender, segments in found}
 
 
 def in_flight(connection: Connection, customer_ids: Iterable[int]) -> set[tuple[str, str]]:

@@ -20,6 +20,7 @@ from storage.outbox import Lane
 
 LEASE = timedelta(minutes=2)
 _BUSY = timedelta(seconds=1)  # another worker is deciding about the same customer
+_COMMITTED = timedelta(seconds=2)  # an answer is counted so late that no younger one is still being written
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +67,32 @@ class Claims:
         return self._within_rate(conn, lanes, now, room, self.rate)
 
     def _within_rate(self, conn: Connection, lanes: list[Lane], now: datetime, room: int, rate: Rate) -> list[int]:
-        """Choose what the senders' buckets and the brand's day allow, and charge them for it."""
+        """Choose what the senders' buckets and the brand's day allow, and charge them for it.
+
+        Answers that went back with a webhook's answer were not claimed: they are charged now, so that bulk yields.
+        """
         day = day_of(now)
         new = {"tokens": rate.burst, "refilled_at": now, "day": day}
         stored = budgets.lock(conn, sorted({EVERYTHING, *(lane.sender for lane in lanes)}), new)
         brand = stored[EVERYTHING]
         if brand["paused_until"] is not None and brand["paused_until"] > now:
             return []
-        used = brand["used"] if brand["day"] == day else 0
+        answered = outbox.handed_over(conn, brand["refilled_at"] - _COMMITTED, now - _COMMITTED)
+        used = (brand["used"] if brand["day"] == day else 0) + sum(answered.values())
         if rate.daily is not None and used >= rate.daily:
             lanes = [lane for lane in lanes if lane.priority == 0]  # whoever asked us gets an answer all the same
         buckets = {sender: Bucket.refilled(row, rate, now) for sender, row in stored.items() if sender != EVERYTHING}
+        for sender, bucket in buckets.items():
+            bucket.tokens -= answered.get(sender, 0)
         before = {sender: bucket.tokens for sender, bucket in buckets.items()}
         ids = self._by_turns(conn, lanes, now, room, buckets)
         spent = {sender: round(before[sender] - bucket.tokens) for sender, bucket in buckets.items()}
         charged = [
             {"sender": sender, "tokens": bucket.tokens, "refilled_at": now, "day": day, "used": spent[sender]}
             for sender, bucket in buckets.items()
-            if spent[sender]
+            if spent[sender] or sender in answered
         ]
-        if charged:
+        if charged or answered:
             total = {**brand, "refilled_at": now, "day": day, "used": used + sum(spent.values())}
             budgets.charge(conn, [*charged, total])
         return ids

@@ -17,9 +17,11 @@ from bot.delivery.rates import Rate
 from bot.delivery.recording import record
 from bot.delivery.settling import settle
 from bot.errors import CarrierError, CarrierUnreachable, OutcomeUnknown
-from storage.database import Row
+from storage import processes
+from storage.database import Row, reading
 
 CONCURRENCY = 16
+_SENDING = frozenset({"all", "worker"})  # roles
 FRESH_SECONDS = 5.0  # what waited longer for its turn is judged anew: its customer may have left meanwhile
 _LONGEST_WORK = 30.0  # seconds
 _MOMENT_SECONDS = 0.2
@@ -38,12 +40,15 @@ class Delivery:
         *,
         rate: Rate | None = None,
         concurrency: int = CONCURRENCY,
+        account_concurrency: int | None = None,
     ) -> None:
+        """`concurrency` is of this process, `account_concurrency` of all that send together; None: no limit."""
         self.engine = engine
         self.catalog = catalog
         self.carrier = carrier
         self.callback_base = callback_base
         self.concurrency = concurrency
+        self.account_concurrency = account_concurrency
         self.claims = Claims(engine, catalog, rate)
 
     def work(self, clock: Callable[[], datetime]) -> int:
@@ -56,15 +61,16 @@ class Delivery:
     def drain(self, now: datetime, most: int = 1_000) -> int:
         """Settle what is overdue and send what may go out now, at most `most` texts; return how many were claimed."""
         settle(self.engine, self.carrier, now)
+        size = self._size(now)
         done, more, started = 0, True, time.monotonic()
         outcomes: list[Outcome] = []
         with (
             Clerk(lambda some: record(self.engine, some, now)) as clerk,
-            Crew(lambda row, taken: self._attempt(row, taken, now), self.concurrency) as crew,
+            Crew(lambda row, taken: self._attempt(row, taken, now), size) as crew,
         ):
             while True:
                 # A round is claimed while the last one is still going out, so nobody waits for the database.
-                ahead = self._ahead(done - crew.in_flight, time.monotonic() - started)
+                ahead = self._ahead(size, done - crew.in_flight, time.monotonic() - started)
                 if more and crew.in_flight <= ahead:
                     claim = self.claims.take(now, min(ahead, most - done))
                     done += claim.count
@@ -73,17 +79,29 @@ class Delivery:
                         crew.give(claim.cleared)
                 if crew.in_flight:
                     outcomes += crew.gather()
-                    if len(outcomes) < ahead // 2 and crew.in_flight > self.concurrency:
+                    if len(outcomes) < ahead // 2 and crew.in_flight > size:
                         continue
                 clerk.write(outcomes, at_once=not crew.in_flight)
                 outcomes = []
                 if not more and not crew.in_flight:
                     return done
 
-    def _ahead(self, sent: int, seconds: float) -> int:
+    def _size(self, now: datetime) -> int:
+        """Return how many requests this process may have open: at most its share of what the account may.
+
+        The share follows the heartbeats: who starts or dies is counted at the next drain after it is noticed,
+        seconds later. Nobody's share is less than one.
+        """
+        if self.account_concurrency is None:
+            return self.concurrency
+        with reading(self.engine) as conn:
+            sending = sum(each.role in _SENDING and each.alive(now) for each in processes.known(conn))
+        return min(self.concurrency, max(1, self.account_concurrency // max(1, sending)))
+
+    def _ahead(self, size: int, sent: int, seconds: float) -> int:
         """Return how many to claim at once: as many as go out in a moment, so that an answer never waits for long."""
         soon = int(sent / max(seconds, 0.001) * _MOMENT_SECONDS)
-        return min(_MOST_ROUNDS * self.concurrency, max(2 * self.concurrency, soon))
+        return min(_MOST_ROUNDS * size, max(2 * size, soon))
 
     def _attempt(self, row: Row, taken: float, now: datetime) -> Outcome:
         """Send one message, unless it waited so long that the gate has to be asked anew."""
