@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flask import Blueprint, abort, request
 from werkzeug.wrappers import Response
 
@@ -23,7 +25,7 @@ def show() -> Response:
     """List the saved replies; `change` opens one of them in the form."""
     with reading(services().engine) as conn:
         chosen = saved.reply(conn, request.args.get("change", 0, type=int) % _IDS_END)
-    return _page(dict(chosen) if chosen is not None else {}, chosen["id"] if chosen is not None else None)
+    return _page(chosen if chosen is not None else {}, chosen["id"] if chosen is not None else None)
 
 
 @blueprint.post("")
@@ -62,7 +64,7 @@ def _save(reply_id: int | None) -> Response:
     return back("replies.show")
 
 
-def _page(words: dict[str, object], reply_id: int | None, status: int = 200) -> Response:
+def _page(words: Mapping[str, object], reply_id: int | None, status: int = 200) -> Response:
     shop = services()
     book = shop.catalog.book
     with reading(shop.engine) as conn:
