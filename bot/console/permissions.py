@@ -62,6 +62,9 @@ PERMISSIONS: Mapping[str, Roles] = {
     "inbox.here": DESK,
     "inbox.save_view": DESK,
     "inbox.remove_view": DESK,
+    # Search shows texts and numbers.
+    "search.show": DESK,
+    "search.results": DESK,
     # One conversation.
     "conversation.show": DESK,
     "conversation.older": DESK,

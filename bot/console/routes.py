@@ -21,6 +21,7 @@ from bot.console import (
     queue,
     replies,
     reports,
+    search,
     session,
     signing,
     takeover,
@@ -52,6 +53,7 @@ PAGES = (
     approvals,
     evidence,
     auditing,
+    search,
 )
 
 

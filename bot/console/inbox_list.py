@@ -1,0 +1,222 @@
+"""The inbox's list, made once for all who look at the same view, and what is personal laid over it.
+
+Two hundred open inboxes ask every two seconds. Nearly always the answer is 304, found without asking the
+database more than once a second; what changed is read and rendered once for each view, however many look.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from bot.console.inbox_views import COUNTED, View
+from bot.console.page import zone
+from bot.desk import fates
+from bot.services import Services
+from storage import desk, glance, inbox, staff
+from storage.database import Row, reading
+from storage.ids import next_id
+
+PAGE = 50
+MOST = 99  #: counts go no further
+MOST_UNREAD = 9
+FRESH = 1.0  #: seconds for which nobody looks again whether anything changed
+COUNTS_FRESH = 5.0  #: the same for the sizes of views
+PERSONAL_FRESH = 10.0  #: the same for what somebody read elsewhere, in another process
+_KEPT = 400  #: views kept at most
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One customer of the list, as the template needs it."""
+
+    id: int
+    name: str | None
+    phone: str
+    words: str
+    ours: bool  #: the words are the shop's
+    picture: bool
+    at: datetime | None
+    waits_since: datetime | None
+    opted_out: bool
+    holder: str | None  #: the colleague who has taken the conversation over
+    assignee: str | None
+    snoozed_until: datetime | None
+    done: bool
+    fate: fates.Fate | None  #: of a text of ours that did not arrive
+    tags: tuple[str, ...]
+    there: tuple[tuple[int, str, bool], ...]  #: who has it open: id, name, whether they are writing
+    message_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """A page of a view."""
+
+    shown: tuple[Shown, ...]
+    then: int | None
+    etag: str
+    seen: int  #: an id made before the list was read: whoever settles something has seen no newer text
+
+
+@dataclass(slots=True)
+class _Kept:
+    version: object
+    value: Any
+
+
+@dataclass(slots=True)
+class Lists:
+    """What this process knows of the inbox; each part is thrown away when it may have changed."""
+
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _locks: dict[object, threading.Lock] = field(default_factory=dict)
+    _kept: dict[object, _Kept] = field(default_factory=dict)
+    _looked: float = float("-inf")
+    _version: object = None
+
+    def version(self, shop: Services) -> object:
+        """Return a value that differs when lists may have changed, at most a second old."""
+        if time.monotonic() - self._looked >= FRESH:
+            with self._lock:
+                if time.monotonic() - self._looked >= FRESH:
+                    with reading(shop.engine) as conn:
+                        self._version = glance.version(conn, shop.clock.now())
+                    self._looked = time.monotonic()
+        return self._version
+
+    def changed(self) -> None:
+        """Look again: something was done in this process."""
+        self._looked = float("-inf")
+        for key in [key for key in list(self._kept) if isinstance(key, tuple) and key[0] in ("counts", "personal")]:
+            self._kept.pop(key, None)
+
+    def once(self, key: object, version: object, make: Callable[[], T]) -> T:
+        """Return what `make` made for this key at this version; only one thread makes it."""
+        kept = self._kept.get(key)
+        if kept is None or kept.version != version:
+            with self._lock:
+                lock = self._locks.setdefault(key, threading.Lock())
+            with lock:
+                kept = self._kept.get(key)
+                if kept is None or kept.version != version:
+                    kept = self._kept[key] = _Kept(version, make())
+            if len(self._kept) > _KEPT:
+                self._forget()
+        return kept.value  # type: ignore[no-any-return]
+
+    def _forget(self) -> None:
+        with self._lock:
+            for key in list(self._kept)[: _KEPT // 2]:
+                self._kept.pop(key, None)
+                self._locks.pop(key, None)
+
+    def page(self, shop: Services, view: View, me: int, after: int | None) -> List:
+        """Return a page of a view."""
+        key = ("page", view, me if view.name == "mine" else None, after)
+        today = shop.clock.now().astimezone(zone()).date()
+        return self.once(key, (self.version(shop), today), lambda: _list(shop, view, me, after))
+
+    def counts(self, shop: Services) -> Mapping[str, int]:
+        """Return how many customers are in the views whose size everybody sees."""
+        moment = time.monotonic() // COUNTS_FRESH
+        return self.once(("counts",), moment, lambda: _counts(shop))
+
+    def personal(self, shop: Services, me: int, shown: List) -> dict[str, Any]:
+        """Return what only this person sees of a page: unread texts of each customer, and how many are theirs."""
+        moment = time.monotonic() // PERSONAL_FRESH
+        return self.once(("personal", me), (shown.etag, moment), lambda: _personal(shop, me, shown))
+
+
+def _list(shop: Services, view: View, me: int, after: int | None) -> List:
+    now, seen = shop.clock.now(), next_id()
+    with reading(shop.engine) as conn:
+        page = inbox.page(conn, view.wanted(conn, me, zone(), now), now, after, PAGE)
+        shown = tuple(_shown(conn, view, page.entries, now))
+    etag = hashlib.blake2b(repr((shown, page.then)).encode(), digest_size=12).hexdigest()
+    return List(shown, page.then, etag, seen)
+
+
+def _shown(conn: Connection, view: View, entries: list[inbox.Entry], now: datetime) -> list[Shown]:
+    people = glance.of(conn, [each.customer_id for each in entries])
+    of_newest = view.name in ("recent", "left", "flow")  # elsewhere the text that makes them stand there
+    ids = {
+        each.customer_id: people[each.customer_id]["newest_id"] if of_newest else each.message_id
+        for each in entries
+        if each.customer_id in people
+    }
+    texts = glance.texts(conn, [each for each in ids.values() if each is not None])
+    names = staff.names(conn)
+    there: dict[int, list[tuple[int, str, bool]]] = {}
+    for row in glance.present(conn, now):
+        there.setdefault(row["customer_id"], []).append((row["staff_id"], row["name"], row["writing"]))
+    return [
+        _one(people[each], texts.get(message_id or 0), names, tuple(there.get(each, ())), now)
+        for each, message_id in ids.items()
+    ]
+
+
+def _one(
+    person: Row, text: Row | None, names: Mapping[int, str], there: tuple[tuple[int, str, bool], ...], now: datetime
+) -> Shown:
+    ours = text is not None and text["direction"] == "out"
+    fate = fates.fate_of(text, now) if text is not None and ours else None
+    held = person["held_until"] is not None and person["held_until"] > now
+    settled = person["done_message_id"] is not None and (person["newest_id"] or 0) <= person["done_message_id"]
+    snoozed = settled and person["snoozed_until"] is not None and person["snoozed_until"] > now
+    return Shown(
+        id=person["id"],
+        name=person["name"],
+        phone=person["phone"],
+        words=" ".join(text["words"].split()) if text is not None else "",
+        ours=ours,
+        picture=bool(text is not None and text["media"]),
+        at=text["created_at"] if text is not None else None,
+        waits_since=person["requested_at"],
+        opted_out=person["consent"] == "unsubscribed",
+        holder=_name(person["held_by"], names) if held else None,
+        assignee=names.get(person["assignee_id"] or 0),
+        snoozed_until=person["snoozed_until"] if snoozed else None,
+        done=settled and person["snoozed_until"] is None,
+        fate=fate if fate is not None and fate.tone == "bad" else None,
+        tags=tuple(str(tag) for tag in person["tags"]),
+        there=there,
+        message_id=text["id"] if text is not None else None,
+    )
+
+
+def _name(held_by: str | None, names: Mapping[int, str]) -> str:
+    """Return who holds a conversation: rows name staff by their id."""
+    known = names.get(int(held_by)) if held_by and held_by.isdecimal() else held_by
+    return known or "?"
+
+
+def _counts(shop: Services) -> dict[str, int]:
+    now = shop.clock.now()
+    with reading(shop.engine) as conn:
+        wanted = {name: View(name).wanted(conn, 0, zone(), now) for name in COUNTED}
+        return {name: inbox.count(conn, each, now, MOST + 1) for name, each in wanted.items()}
+
+
+def _personal(shop: Services, me: int, shown: List) -> dict[str, Any]:
+    now = shop.clock.now()
+    with reading(shop.engine) as conn:
+        unread = desk.unread(conn, me, [each.id for each in shown.shown], MOST_UNREAD + 1)
+        mine = inbox.count(conn, View("mine").wanted(conn, me, zone(), now), now, MOST + 1)
+    return {"unread": {str(each): many for each, many in unread.items() if many}, "mine": mine}
+
+
+def laid_over(counts: Mapping[str, int], personal: Mapping[str, Any]) -> str:
+    """Return what a script lays over the list, as JSON."""
+    sizes = {**counts, "mine": personal["mine"]}
+    return json.dumps({"unread": personal["unread"], "sizes": sizes}, separators=(",", ":"), sort_keys=True)
