@@ -17,7 +17,7 @@ from storage.messages import messages
 from storage.shelves import CUSTOMERS, TEXTS, Shelf, lock, remove, vocabulary
 from storage.wording import Phrase, Wanted, wanted_in_texts, wanted_of_customers
 
-BEGINNINGS = 40  #: whole words that a beginning stands for, the most used ones
+BEGINNINGS = 100  #: whole words that a beginning stands for, the most used ones
 RARE = 10_000  #: texts; words of no more are read from the index and sorted
 WALK = 15_000  #: newest texts read one by one when every word is common
 MOST_FOUND = 20_000  #: texts sorted at most, when a query of common words finds too few among the newest
