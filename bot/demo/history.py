@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 
 from bot import gate
 from bot.engine.events import Event, FactRecorded, MessageReceived, TimerFired
-from bot.phone import zones
 from bot.turn import Turns
 from storage import customers, facts, messages, outbox, timers, vouchers
 from storage.database import Row
@@ -108,13 +107,8 @@ class Past:
 
     def _ask_gate(self, row: Row, person: Row, earlier: Sequence[datetime]) -> gate.Verdict:
         programme = self._turns.catalog.book.programme
-        recipient = gate.Recipient(
-            consent=person["consent"],
-            zones=zones(person["phone"], person["zone"], programme.shop.zone),
-            paused=person["marketing_paused"],
-            wants_less=person["frequency"] == "less",
-            marketing_sent=earlier,
-        )
+        said = [{"purpose": "marketing", "body": "", "at": at} for at in earlier]
+        recipient = gate.recipient_of(person, said)
         return gate.ask(row["purpose"], recipient, programme.limits, self.now, row["deadline"])
 
     def _delivered(self, sent: Sequence[int]) -> None:

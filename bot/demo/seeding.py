@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Engine
 
 from bot.catalog import Book, Catalog
+from bot.demo.colleagues import Colleagues
 from bot.demo.history import Past
 from bot.demo.people import PEOPLE, UNDECIDED, Person
 from bot.desk.tallying import tally
@@ -70,9 +71,12 @@ def _play(conn: Connection, turns: Turns, book: Book, settings: Settings, now: d
 
     number = settings.sender or parse(shop.phone, shop.country) or shop.phone
     past = Past(conn, turns, number, deeds[0].at, arrived)
+    colleagues = Colleagues(conn, past, number, deeds[0].at, now)
     while deeds and deeds[0].at < now:
+        colleagues.answer(deeds[0].at)
         if not past.step(deeds[0].at):
             _do(conn, past, book, heappop(deeds))
+    colleagues.answer(now)
     past.until(now)
     vouchers.expire(conn, now)
     switches.set(conn, SINCE, now.isoformat())  # today's daily starts are over: the demo begins with a quiet day
