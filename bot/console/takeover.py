@@ -64,24 +64,25 @@ def hand_back(customer_id: int) -> Response:
 
 @blueprint.post("/answer")
 def answer(customer_id: int) -> Response:
-    """Send an answer; at night only when it was confirmed (428 asks for that)."""
+    """Send an answer; at night only when it was confirmed. `X-Sent` tells a script: yes, before, or no (ask first)."""
     shop, form = services(), request.form
-    words, key = form.get("body", ""), form.get("key", "")
-    confirmed = form.get("confirmed") == "yes"
+    words, key, confirmed = form.get("body", ""), form.get("key", ""), form.get("confirmed") == "yes"
+    who, now = session.actor(), shop.clock.now()
     try:
-        sent = answers.answer(
-            shop.turns, session.actor(), customer_id, words, key, shop.clock.now(), confirmed=confirmed
-        )
+        sent = answers.answer(shop.turns, who, customer_id, words, key, now, confirmed=confirmed)
     except answers.AskFirst as question:
-        if session.wants_fragment():
-            return Response(excuse(question), 428, content_type="text/plain; charset=utf-8")
-        return page(
-            "answer_at_night.html", 428, question=excuse(question), customer_id=customer_id, body=words, key=key
-        )
+        return _ask_first(excuse(question), customer_id, words, key)
     done = _done(shop, customer_id)
-    if sent.again:
-        done.headers["X-Sent"] = "before"
+    done.headers["X-Sent"] = "before" if sent.again else "yes"
     return done
+
+
+def _ask_first(question: str, customer_id: int, words: str, key: str) -> Response:
+    if not session.wants_fragment():
+        return page("answer_at_night.html", question=question, customer_id=customer_id, body=words, key=key)
+    asked = Response(question, content_type="text/plain; charset=utf-8")
+    asked.headers["X-Sent"] = "no"
+    return asked
 
 
 @blueprint.post("/measure")

@@ -75,14 +75,15 @@ async function send(place, form, holder, confirmed) {
   try {
     const answer = await ask(form.action, { method: "POST", body: data });
     const said = await answer.text();
-    if (answer.ok) {
-      taken(place, form, typed, answer.headers.get("X-Sent") === "before" && tried !== typed);
+    const sent = answer.ok ? answer.headers.get("X-Sent") : null;
+    if (sent === "yes" || sent === "before") {
+      taken(place, form, typed, sent === "before" && tried !== typed);
       show(holder, said);
-    } else {
-      delete form.dataset.tried; // nothing was sent
-      if (answer.status === 428) askFirst(form, said);
-      else toast(said.slice(0, 300), "bad");
+      return;
     }
+    delete form.dataset.tried; // nothing was sent
+    if (sent === "no") askFirst(form, said);
+    else toast(said.slice(0, 300), "bad");
   } catch {
     toast(place.dataset.lost, "bad");
   } finally {
