@@ -95,6 +95,15 @@ PERMISSIONS: Mapping[str, Roles] = {
     "evidence.show": DESK,
     "evidence.signed_file": MANAGERS,
     "evidence.reading_copy": MANAGERS,
+    # What leaves the house or cannot be undone is for managers.
+    "privacy.show": MANAGERS,
+    "privacy.export_json": MANAGERS,
+    "privacy.export_page": MANAGERS,
+    "privacy.show_certificate": MANAGERS,
+    "privacy.look_at_merge": MANAGERS,
+    "privacy.merge": MANAGERS,
+    "privacy.look_at_erasure": MANAGERS,
+    "privacy.erase": MANAGERS,
     # What colleagues did is for those who answer for them.
     "auditing.show": MANAGERS,
     "auditing.download": MANAGERS,

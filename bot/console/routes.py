@@ -18,6 +18,7 @@ from bot.console import (
     people,
     permissions,
     pictures,
+    privacy,
     queue,
     replies,
     reports,
@@ -52,6 +53,7 @@ PAGES = (
     till,
     approvals,
     evidence,
+    privacy,
     auditing,
     search,
 )

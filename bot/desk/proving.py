@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from bot.desk.actor import NotPossible
 from bot.engine.programme import Shop
-from storage import customers, erasures, holdings
+from storage import customers, erasures, holdings, staff
 
 FORMAT, VERSION = "regulars-erasure-certificate", 1
 
@@ -34,7 +34,7 @@ def certificate(conn: Connection, shop: Shop, customer_id: int, now: datetime) -
         "customer": str(customer_id),
         "pseudonym": row["phone"],
         "erased_at": found["at"].isoformat(),
-        "erased_by": found["by"],
+        "erased_by": _who(conn, found["by"]),
         "number_digest": found["number_digest"],
         "deleted": _sorted(found["counts"]),
         "left": {name: rows[name] for name in sorted(emptied & rows.keys())},
@@ -42,6 +42,12 @@ def certificate(conn: Connection, shop: Shop, customer_id: int, now: datetime) -
         "files_scrubbed_at": found["scrubbed_at"].isoformat() if found["scrubbed_at"] else None,
         "suppression_lifted_at": found["lifted_at"].isoformat() if found["lifted_at"] else None,
     }
+
+
+def _who(conn: Connection, label: str) -> str:
+    """Return the name of whoever erased: a staff id's, else who sat at the command line."""
+    row = staff.by_id(conn, int(label)) if label.isdigit() else None
+    return str(row["name"]) if row is not None else label
 
 
 def _sorted(counts: Mapping[str, int]) -> dict[str, int]:
