@@ -83,7 +83,7 @@ _ANSWERS = (
 _UNASKED = (
     select(messages)
     .where(
-        messages.c.customer_id == bindparam("customer_id"),
+        among(messages.c.customer_id, "ids"),
         messages.c.created_at == bindparam("at", type_=Moment),
         messages.c.direction == "out",
         messages.c.in_reply_to.is_(None),
@@ -97,6 +97,6 @@ def answers(connection: Connection, message_ids: Sequence[int]) -> list[Row]:
     return all_rows(connection.execute(_ANSWERS, {"ids": message_ids}))
 
 
-def unasked(connection: Connection, customer_id: int, at: datetime) -> list[Row]:
-    """Return what was written to a customer in the turn of this moment, which no text of theirs had caused."""
-    return all_rows(connection.execute(_UNASKED, {"customer_id": customer_id, "at": at}))
+def unasked(connection: Connection, customer_ids: Sequence[int], at: datetime) -> list[Row]:
+    """Return what was written to customers in the turns of this moment, which no text of theirs had caused."""
+    return all_rows(connection.execute(_UNASKED, {"ids": customer_ids, "at": at}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from bot.desk.actor import Actor, NotPossible, note
 from bot.desk.evidence_file import Entry, signed
 from bot.engine.programme import Shop
-from storage import audit, consent, customers, erasures, seals
+from storage import audit, consent, customers, erasures, merging, seals
 from storage.database import Row, reading, writing
 from storage.ids import moment_of
 
@@ -39,15 +39,19 @@ class Person:
 
 
 def person_of(conn: Connection, customer_id: int) -> Person:
-    """Return a customer with those merged into them. Raises NotPossible when there is none of this id."""
+    """Return a customer with those merged into them. Raises NotPossible when there is none of this id.
+
+    A former number that somebody uses again, perhaps another, is a person of its own.
+    """
     found = customers.by_id(conn, customer_id)
     if found is None:
         raise NotPossible("There is no such customer.")
     if erasures.is_shell(found):
         raise NotPossible("This customer was erased, and the consent records with them. Their seals stay.")
-    whole = customers.by_id(conn, found["merged_into"]) if found["merged_into"] else found
-    assert whole is not None  # nobody with others merged into them is removed
-    return Person(whole, customers.merged_into(conn, whole["id"]))
+    if found["merged_into"] is not None and customer_id not in merging.in_use_again(conn, found["merged_into"]):
+        return person_of(conn, found["merged_into"])
+    others = merging.in_use_again(conn, customer_id)
+    return Person(found, [row for row in customers.merged_into(conn, customer_id) if row["id"] not in others])
 
 
 def entries_of(conn: Connection, person: Person, shop: Shop, actor: Actor, now: datetime) -> list[Entry]:
@@ -77,29 +81,31 @@ def consent_events(conn: Connection, person: Person, zone: ZoneInfo) -> list[Ent
 def events_of(conn: Connection, ids: Sequence[int], zone: ZoneInfo) -> list[Entry]:
     """Return these consent records as entries of a file, in the order of ids; those there are not are left out."""
     found = seals.records(conn, ids)
-    phones = {key: row["phone"] for key, row in customers.by_ids(conn, _owners(found.values())).items()}
+    owners = customers.by_ids(conn, sorted({record["customer_id"] for record in found.values()}))
     sealed = seals.of_records(conn, list(found))
-    answers = _answers(conn, list(found.values()))
+    answers = _answers(conn, list(found.values()), owners)
     return [
-        _event(found[key], phones, answers[key], sealed.get(key), _staff(conn, found[key]), zone)
+        _event(found[key], owners, answers[key], sealed.get(key), _staff(conn, found[key]), zone)
         for key in sorted(found)
     ]
 
 
-def _owners(records: Iterable[Row]) -> list[int]:
-    return sorted({record["customer_id"] for record in records})
-
-
-def _answers(conn: Connection, records: Sequence[Row]) -> dict[int, list[Row]]:
+def _answers(conn: Connection, records: Sequence[Row], owners: Mapping[int, Row]) -> dict[int, list[Row]]:
     """Return what was sent in answer to the text behind each record, or with a record no text had caused."""
     causes = sorted({row["message_id"] for row in records if row["message_direction"] == "in"})
     replies = consent.answers(conn, causes)
     return {
         row["id"]: [reply for reply in replies if reply["in_reply_to"] == row["message_id"]]
         if row["message_id"] is not None
-        else consent.unasked(conn, row["customer_id"], row["at"])
+        else _unasked(conn, owners[row["customer_id"]], row["at"])
         for row in records
     }
+
+
+def _unasked(conn: Connection, owner: Row, at: datetime) -> list[Row]:
+    """Return what went to a number in the turn of this moment; a merged number's texts are with another customer."""
+    ids = [each for each in (owner["id"], owner["merged_into"]) if each is not None]
+    return [row for row in consent.unasked(conn, ids, at) if row["recipient"] == owner["phone"]]
 
 
 def _staff(conn: Connection, record: Row) -> list[Row]:
@@ -113,7 +119,7 @@ def _staff(conn: Connection, record: Row) -> list[Row]:
 
 def _event(
     record: Row,
-    phones: dict[int, str],
+    owners: Mapping[int, Row],
     answers: Sequence[Row],
     seal: Row | None,
     staff: Sequence[Row],
@@ -123,7 +129,7 @@ def _event(
     return {
         "kind": "consent",
         "record": str(record["id"]),  # a string, as JavaScript rounds numbers of this size
-        "number": phones[record["customer_id"]],
+        "number": owners[record["customer_id"]]["phone"],
         **{name: record[name] for name in _RECORD},
         "at": moment(record["at"], zone),
         "written_at": moment(moment_of(record["id"]), zone),

@@ -7,13 +7,16 @@ import json
 from datetime import timedelta
 from html import unescape
 from io import StringIO
+from typing import Any
 
 import pytest
 
 from bot.desk import erasing, sealing
 from bot.desk.evidence_file import public_key, verify
 from bot.desk.evidence_pdf import verify_pdf
+from bot.desk.merging import merge
 from tests.console.conftest import Hire
+from tests.console.people import Person
 from tests.shop import ALICE, BOB, Shop
 
 ATTACK = "<script>alert(1)</script> =HYPERLINK(1)"
@@ -112,19 +115,33 @@ def test_an_erased_customer_has_no_evidence(shop: Shop, bob: int, hiring: Hire) 
     assert "erased</span>" in ada.read(f"/console/audit?customer={bob}")
 
 
-def test_merged_numbers_are_in_one_file(shop: Shop, bob: int, hiring: Hire) -> None:
-    """The file of who was kept holds the records of both numbers, each under its own."""
+def entries(person: Person, customer_id: int) -> list[dict[str, Any]]:
+    """Return the entries of somebody's file, as a member of staff downloads it."""
+    found: list[dict[str, Any]] = json.loads(person.get(f"/console/customers/{customer_id}/evidence.json").data)[
+        "entries"
+    ]
+    return found
+
+
+def test_merged_numbers_are_in_one_file(shop: Shop, hiring: Hire) -> None:
+    """The file of who was kept holds the records of both numbers, and who of the staff ended the old one's consent."""
+    shop.joined(BOB)
+    shop.wait(timedelta(minutes=1))
     shop.joined(ALICE)
     shop.wait(timedelta(minutes=1))
-    alice = shop.one("SELECT id FROM customers WHERE phone = :phone", phone=ALICE)
-    shop.execute("UPDATE customers SET merged_into = :alice WHERE id = :bob", alice=alice, bob=bob)
+    bob, alice = (row["id"] for row in shop.rows("SELECT id FROM customers ORDER BY id"))
+    mia = hiring("manager")
+    merge(shop.services.engine, shop.services.catalog.book.programme, mia.actor, bob, alice, shop.clock.now())
+    shop.wait(timedelta(minutes=1))
     for customer_id in (alice, bob):
-        data = json.loads(
-            hiring("manager", f"Mia{customer_id}").get(f"/console/customers/{customer_id}/evidence.json").data
-        )
-        about, *events = data["entries"]
+        about, *events = entries(mia, customer_id)
         assert (about["number"], about["merged_numbers"]) == (ALICE, [BOB])
-        assert [event["number"] for event in events] == [BOB, BOB, BOB, ALICE, ALICE]
+        assert [event["number"] for event in events] == [BOB, BOB, ALICE, ALICE, BOB]
+        assert (events[-1]["reason"], events[-1]["staff"]) == ("merged", [{"name": "Mia", "action": "customer.merged"}])
+    shop.says(BOB, "JOIN")  # whoever has the number now
+    assert [event["number"] for event in entries(mia, alice)[1:]] == [ALICE, ALICE]
+    assert entries(mia, bob)[0]["number"] == BOB
+    assert sealing.check(shop.services.engine, "test secret").findings == []
 
 
 def test_the_log_can_be_filtered(shop: Shop, bob: int, hiring: Hire) -> None:
