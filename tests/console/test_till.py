@@ -71,7 +71,7 @@ def test_a_number_lists_what_its_customer_can_use(shop: Shop, hiring: Hire, code
         " SELECT id + 1, customer_id, 'AAAA-2222', 'Free latte', 0, status, issued_at, ends_at FROM vouchers"
     )
     said = words(look(sam, ALICE))
-    assert "Alice: 2 vouchers" in said
+    assert "Alice : 2 vouchers" in said
     assert "Free latte" in said
     assert shop.one("SELECT count(*) FROM audit_log WHERE action = 'customer.viewed'") == 1
 
@@ -81,7 +81,7 @@ def test_it_is_used_once_and_says_so_unmistakably(shop: Shop, hiring: Hire, code
     sam, ben = hiring("support"), hiring("support", "Ben")
     good = use(sam, code)
     assert 'class="verdict yes"' in good
-    assert "Used now Free cookie for Alice" in words(good)
+    assert "Good. Hand it over Free cookie for Alice" in words(good)
     assert 'class="verdict yes"' in use(sam, code)  # the same press of the button, sent twice
     late = use(ben, code, "ben")
     assert 'class="verdict no"' in late
