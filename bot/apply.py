@@ -18,7 +18,7 @@ from bot.engine import effects as fx
 from bot.engine.conversation import Conversation, Customer, Lot
 from bot.engine.programme import Programme
 from bot.errors import Conflict
-from bot.phone import zones
+from bot.gate.recipients import REGION, places_of
 from bot.profile import history
 from storage import (
     consent,
@@ -219,14 +219,17 @@ def _send(effect: fx.SendMessage, context: Context) -> None:
 def _plan(effect: fx.SendMessage, context: Context) -> tuple[str, str | None, datetime | None]:
     """Ask the gate once at planning; the worker that claims the row asks again with the facts of that moment."""
     who = context.customer
+    region = who.attributes.get(REGION)
+    region = region if isinstance(region, str) else None
     recipient = gate.Recipient(
         consent=who.consent,
-        zones=zones(who.phone, who.zone, context.programme.shop.zone),
+        zones=places_of(who.phone, who.zone, region) or (context.programme.shop.zone,),
         sendable=context.sendable,
         paused=who.marketing_paused,
         held_until=who.held_until,
         wants_less=who.frequency == "less",
         phone=who.phone,
+        region=region,
     )
     verdict = gate.ask(effect.purpose, recipient, context.programme.limits, context.now, effect.deadline)
     if isinstance(verdict, gate.Drop):

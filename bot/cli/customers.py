@@ -125,9 +125,11 @@ def list_(consent: str | None, limit: int, as_data: bool) -> None:
 def import_(file: Path, check: bool, report: Path | None) -> None:
     """Import customers from a CSV file with a header line.
 
-    Columns: phone (needed), name, language, points, birthday, email, consent, consent_wording, consent_at.
-    Consent counts only with the wording that was agreed to and the date; without them the customer comes in
-    as `none`, which is remarked. `unsubscribed` is always kept. Numbers that are known already stay as they
+    Columns: phone (needed), name, language, points, birthday, email, consent, consent_wording, consent_at,
+    consent_basis, consent_expires. Consent counts only with the wording that was agreed to and the date; without
+    them the customer comes in as `none`, which is remarked. For Canadian numbers consent_basis may be purchase
+    or inquiry: consent_at is its date, and the consent ends two years or six months later. consent_expires ends
+    any consent earlier. `unsubscribed` is always kept. Numbers that are known already stay as they
     are, so that a file may be imported again. Exit code 1 when a line was refused.
 
     \b

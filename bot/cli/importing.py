@@ -6,14 +6,14 @@ import csv
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
+from datetime import date, datetime
 
 import click
 from sqlalchemy import Connection, Engine
 
 from bot import suppression
 from bot.apply import Context, Rows, apply_all
+from bot.cli.consents import NoConsent, Refused, consent_of
 from bot.engine.conversation import Customer
 from bot.engine.effects import AddEntry
 from bot.engine.programme import Programme
@@ -33,10 +33,11 @@ COLUMNS = (
     "consent",
     "consent_wording",
     "consent_at",
+    "consent_basis",
+    "consent_expires",
 )
 BATCH = 500
 _MOST_POINTS = 1_000_000
-_CONSENTS = frozenset({"", "none", "subscribed", "unsubscribed", "pending"})
 
 
 @dataclass(slots=True)
@@ -57,10 +58,6 @@ class _Line:
     customer: Row
     consent: Row | None
     points: int
-
-
-class _Refused(Exception):
-    """A line that cannot be imported; the message says why."""
 
 
 class Importer:
@@ -115,7 +112,7 @@ class Importer:
         cells = {str(name).strip().lower(): str(value or "").strip() for name, value in row.items()}
         try:
             line = self._line(number, cells)
-        except _Refused as trouble:
+        except Refused as trouble:
             return self._refuse(number, str(trouble))
         phone = line.customer["phone"]
         if phone in batch:
@@ -131,13 +128,13 @@ class Importer:
         shop = self._programme.shop
         phone = parse(cells["phone"], shop.country)
         if phone is None:
-            raise _Refused(f"{cells['phone']!r} is no phone number")
+            raise Refused(f"{cells['phone']!r} is no phone number")
         language = cells.get("language", "").lower() or shop.languages[0]
         if language not in shop.languages:
-            raise _Refused(f"the shop does not speak {language!r}; it speaks {', '.join(shop.languages)}")
+            raise Refused(f"the shop does not speak {language!r}; it speaks {', '.join(shop.languages)}")
         email = cells.get("email", "")
         if email and ("@" not in email or " " in email):
-            raise _Refused(f"{email!r} is no e-mail address")
+            raise Refused(f"{email!r} is no e-mail address")
         customer = {
             "id": next_id(),
             "phone": phone,
@@ -148,45 +145,18 @@ class Importer:
             "email": email or None,
             "created_at": self._now,
         }
-        consent = self._consent(number, cells, language)
+        consent = self._consent(number, cells, customer)
         if consent is not None and consent["status"] == "subscribed":
             customer["joined_at"] = consent["at"]
         return _Line(number, customer, consent, _points(cells.get("points", "")))
 
-    def _consent(self, number: int, cells: Mapping[str, str], language: str) -> Row | None:
-        """Return the consent record of a line. An opt-out needs no proof; a consent without proof is none."""
-        status = cells.get("consent", "").lower()
-        if status not in _CONSENTS:
-            raise _Refused(f"consent is subscribed, unsubscribed or none, not {status!r}")
-        if status in ("", "none"):
+    def _consent(self, number: int, cells: Mapping[str, str], customer: Row) -> Row | None:
+        phone, language = customer["phone"], customer["language"]
+        try:
+            return consent_of(cells, phone, language, self._programme, self._where(number), self._now)
+        except NoConsent as why:
+            self.report.remarks.append((number, f"imported without consent: {why}"))
             return None
-        wording, given_at = cells.get("consent_wording", ""), cells.get("consent_at", "")
-        at = _moment(given_at, ZoneInfo(self._programme.shop.zone)) if given_at else None
-        if at is not None and at > self._now:
-            raise _Refused(f"consent_at {given_at!r} lies in the future")
-        if status == "unsubscribed":
-            return {
-                "status": status,
-                "how": "import",
-                "language": language,
-                "reason": self._where(number),
-                "at": at or self._now,
-            }
-        if status == "pending" or not wording or at is None:
-            why = "is asked again by JOIN" if status == "pending" else "without its wording and date is none"
-            self.report.remarks.append((number, f"imported without consent: {status} {why}"))
-            return None
-        known = self._programme.wordings.get(wording)
-        return {
-            "status": status,
-            "how": "import",
-            "wording": known.name if known else None,
-            "version": known.version if known else None,
-            "text": known.texts.get(language, known.texts["en"]) if known else wording,
-            "language": language,
-            "reason": self._where(number),
-            "at": at,
-        }
 
     def _where(self, number: int) -> str:
         return f"{self._source}, line {number}" if self._source else f"line {number}"
@@ -266,7 +236,7 @@ def _points(text: str) -> int:
     if not text:
         return 0
     if not (text.isascii() and text.isdigit() and int(text) <= _MOST_POINTS):
-        raise _Refused(f"points must be a whole number from 0 to {_MOST_POINTS:,}, not {text!r}")
+        raise Refused(f"points must be a whole number from 0 to {_MOST_POINTS:,}, not {text!r}")
     return int(text)
 
 
@@ -277,12 +247,4 @@ def _birthday(text: str) -> date | None:
     try:
         return date.fromisoformat(f"2000-{text[-5:]}" if len(text) in (5, 10) else text).replace(year=2000)
     except ValueError:
-        raise _Refused(f"birthday must look like 1990-03-14 or 03-14, not {text!r}") from None
-
-
-def _moment(text: str, zone: ZoneInfo) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise _Refused(f"consent_at must look like 2025-03-14 or 2025-03-14T10:30, not {text!r}") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+        raise Refused(f"birthday must look like 1990-03-14 or 03-14, not {text!r}") from None
