@@ -78,7 +78,8 @@ HOLDINGS: tuple[Holding, ...] = (
     _of(notes, "delete", "move", "staff_id"),
     _of(lessons, "delete", "move", "staff_id"),
     Holding(TEXTS, TEXTS.c.id.in_(_MESSAGE_IDS), "delete", "stay", derived=True),
-    Holding(CUSTOMERS, CUSTOMERS.c.id == _WHO, "delete", "stay", derived=True),
+    # Of an erased customer the index notes that there is nothing to find.
+    Holding(CUSTOMERS, and_(CUSTOMERS.c.id == _WHO, CUSTOMERS.c.words != ()), "delete", "stay", derived=True),
     Holding(staff_answers, staff_answers.c.message_id.in_(_MESSAGE_IDS), "delete", "stay", frozenset({"staff_id"})),
     _of(messages, "delete", "move", "staff_id"),
     _of(timers, "delete", "delete"),
@@ -111,7 +112,6 @@ NOBODYS = frozenset(
         "saved_views",
         "search_vocabulary",
         "search_customers",  # `storage.search.forget` is for these three
-        "search_texts",
         "sending_budgets",
         "sign_in_attempts",
         "staff",

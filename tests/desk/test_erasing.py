@@ -12,15 +12,16 @@ from sqlalchemy.exc import IntegrityError
 
 from bot.desk import erasing
 from bot.desk.actor import Actor, NotPossible
+from bot.desk.proving import certificate
 from bot.suppression import digest_of
-from storage import holdings, messages
+from storage import holdings, messages, search
 from storage.consent import consent_records
 from storage.database import EPOCH, reading, writing
 from storage.erasures import erasures
 from storage.loyalty import ledger
 from storage.messages import status_log
 from storage.migrate import metadata
-from tests.desk.known import MARKS, PHONE, known_customer
+from tests.desk.known import MARKS, PHONE, index, known_customer
 from tests.shop import ALICE, Shop, open_shop
 
 _ALL = 'SELECT * FROM "{}"'
@@ -115,6 +116,21 @@ def test_it_leaves_a_shell_and_a_digest(shop: Shop) -> None:
     with reading(shop.services.engine) as conn:
         left = holdings.counts(conn, customer_id).keys()
     assert left == {"customers", "ledger", "lots", "seals", "audit_log", "erasures"}
+
+
+def test_the_search_index_does_not_learn_it_again(shop: Shop) -> None:
+    """What the index notes of a shell is that there is nothing to find; the certificate still says nothing is left."""
+    customer_id = known_customer(shop)
+    erased(shop, customer_id)
+    index(shop)
+    shop.execute("UPDATE switches SET value = NULL WHERE key = 'search'")  # as when it is built anew
+    index(shop)
+    services = shop.services
+    with reading(services.engine) as conn:
+        proof = certificate(conn, services.catalog.book.programme.shop, customer_id, shop.clock.now())
+        found = search.find(conn, PHONE, 10)
+    assert (proof["left"], found.customers, found.texts) == ({}, [], [])
+    assert proof["deleted"]["search_texts"] > 0
 
 
 def test_it_touches_nobody_else(shop: Shop) -> None:
