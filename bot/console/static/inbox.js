@@ -2,20 +2,22 @@
 
 import { ask, key, live, nodes, toast } from "./console.js";
 import { start } from "./conversation.js";
+import { attend } from "./desk_bar.js";
 
 const inbox = document.querySelector("[data-inbox]");
 const list = inbox.querySelector(".list-scroll");
 const pane = inbox.querySelector(".pane");
+const body = pane.querySelector(".pane-body");
 const fold = inbox.querySelector(".views-fold");
-const words = document.querySelector("[data-words-undo]").dataset;
+const words = document.querySelector("[data-words-now]").dataset;
 const small = matchMedia("(max-width: 720px)");
 const narrow = matchMedia("(max-width: 1180px)");
-const LOOK_AROUND = 10_000; // milliseconds between two signs that somebody is here
 const relative = new Intl.RelativeTimeFormat(inbox.dataset.language, { numeric: "always", style: "narrow" });
 const sources = new Map(); // of each entry, its HTML as the server sent it
 let opened = null;
 let asked = 0;
-let writing = false;
+
+const desk = attend(pane.querySelector(".pane-bar"), body, { acted: look, settle });
 
 document.documentElement.classList.add("scripted");
 list.dataset.lost = words.wordsLost;
@@ -72,10 +74,10 @@ function decorate() {
 /** Times pass while nothing changes: "2 min ago" is told anew, the exact one stays on hover. */
 function tellTimes() {
   for (const time of list.querySelectorAll("time[datetime]")) {
-    const seconds = (new Date(time.dateTime) - Date.now()) / 1000;
+    const seconds = (new Date(time.dateTime) - Date.now()) / 1000 - Number(inbox.dataset.ahead);
     const far = Math.abs(seconds);
-    if (far > 7 * 86_400 || document.body.dataset.turned) continue;
-    const told = far < 60 ? words.wordsNow : far < 3600 ? relative.format(Math.trunc(seconds / 60), "minute") : far < 86_400 ? relative.format(Math.trunc(seconds / 3600), "hour") : relative.format(Math.trunc(seconds / 86_400), "day");
+    if (far > 7 * 86_400) continue;
+    const told = far < 60 ? words.wordsNow : far < 3600 ? relative.format(Math.round(seconds / 60), "minute") : far < 86_400 ? relative.format(Math.round(seconds / 3600), "hour") : relative.format(Math.round(seconds / 86_400), "day");
     if (time.textContent !== told) time.textContent = told;
   }
 }
@@ -100,7 +102,6 @@ async function open(id, { focus = true } = {}) {
     return;
   }
   opened = id;
-  writing = false;
   const mine = ++asked;
   decorate();
   pane.setAttribute("aria-busy", "true");
@@ -111,10 +112,10 @@ async function open(id, { focus = true } = {}) {
     const answer = await ask(`${address}?pane=1`);
     if (mine !== asked) return;
     if (!answer.ok) throw new Error(String(answer.status));
-    pane.replaceChildren(nodes(await answer.text()));
-    start(pane);
-    if (focus) pane.querySelector("h1")?.closest("section")?.scrollIntoView({ block: "nearest" });
-    await sign();
+    body.replaceChildren(nodes(await answer.text()));
+    start(body);
+    if (focus) pane.focus({ preventScroll: true });
+    await desk.to(id);
   } catch {
     if (mine === asked) toast(words.wordsFailed, "bad");
   } finally {
@@ -122,58 +123,7 @@ async function open(id, { focus = true } = {}) {
   }
 }
 
-/** Tell that we are here and have read this; learn who else is. */
-async function sign() {
-  if (!opened || document.hidden) return;
-  const id = opened;
-  const answer = await ask(`/console/inbox/${id}/here`, { method: "POST", body: new URLSearchParams(writing ? { writing: "1" } : {}) });
-  if (answer.ok && id === opened) showBar(await answer.text());
-}
-
-function showBar(html) {
-  const fresh = nodes(html).firstElementChild;
-  const bar = pane.querySelector("[data-bar]");
-  if (!fresh) return;
-  if (bar?.contains(document.activeElement) && document.activeElement.matches("select")) return;
-  if (bar && bar.textContent.replace(/\s+/g, " ") === fresh.textContent.replace(/\s+/g, " ") && chosen(bar) === chosen(fresh)) return;
-  const held = bar?.contains(document.activeElement);
-  if (bar) bar.replaceWith(fresh);
-  else pane.prepend(fresh);
-  if (held) pane.focus();
-}
-
-function chosen(bar) {
-  return [...bar.querySelectorAll("option[selected]")].map((each) => each.value).join();
-}
-
 // --- what is done with a conversation
-
-async function act(address, data, id) {
-  const answer = await ask(address, { method: "POST", body: data });
-  const text = await answer.text();
-  if (!answer.ok) {
-    toast(text.slice(0, 300), "bad");
-    return false;
-  }
-  const said = nodes(text).firstElementChild;
-  tell(said.dataset.said, said.dataset.undo, id);
-  if (opened === id) showBar(text);
-  await look();
-  return true;
-}
-
-/** Say what was done, with a button that undoes it. */
-function tell(text, undo, id) {
-  toast(text);
-  const box = document.getElementById("toasts").lastElementChild;
-  if (!undo || !box) return;
-  const button = document.createElement("button");
-  button.className = "button";
-  button.type = "button";
-  button.textContent = words.wordsUndo;
-  button.addEventListener("click", () => { box.remove(); act(undo, new URLSearchParams(), id); });
-  box.append(button);
-}
 
 /** Settle the conversation that is open, or the one with the focus, and go on to the next. */
 async function settle() {
@@ -184,8 +134,8 @@ async function settle() {
   const next = all[all.indexOf(here) + 1] ?? all[all.indexOf(here) - 1];
   // Whoever has the conversation open has seen what came since the list was made.
   const seen = id === opened ? {} : { seen: list.querySelector(".entries").dataset.seen };
-  const following = opened === id ? next?.dataset.id : null;
-  if (!(await act(`/console/inbox/${id}/done`, new URLSearchParams(seen), id))) return;
+  const following = here && opened === id ? next?.dataset.id : null;
+  if (!(await desk.act(`/console/inbox/${id}/done`, new URLSearchParams(seen), id))) return;
   (find(next?.dataset.id) ?? entries()[0])?.querySelector("a").focus();
   if (following && find(following)) open(following, { focus: false });
 }
@@ -211,7 +161,7 @@ key("e", settle);
 key("r", async () => {
   const here = current();
   if (here && here.dataset.id !== opened) await open(here.dataset.id);
-  (pane.querySelector("[data-composer] textarea, .composer textarea") ?? pane.querySelector("textarea"))?.focus();
+  body.querySelector("[data-composer] textarea")?.focus();
 });
 key("g", () => (went = Date.now()));
 key("i", () => { if (Date.now() - went < 1500) location.assign("/console/inbox"); });
@@ -228,37 +178,10 @@ list.addEventListener("click", (event) => {
   open(link.parentElement.dataset.id);
 });
 for (const select of inbox.querySelectorAll("[data-go]")) select.addEventListener("change", () => select.form.requestSubmit());
-pane.addEventListener("submit", (event) => {
-  const form = event.target;
-  if (!form.closest("[data-bar]")) return;
-  event.preventDefault();
-  const data = new URLSearchParams(new FormData(form));
-  data.delete("seen");
-  if (form.matches("[data-done]")) settle();
-  else act(form.getAttribute("action"), data, opened);
-});
-pane.addEventListener("change", (event) => {
-  if (event.target.matches("[data-at-once]") && event.target.value) {
-    const form = event.target.form;
-    event.target.blur();
-    form.requestSubmit();
-  }
-});
-pane.addEventListener("input", (event) => {
-  const now = event.target.matches("textarea") && event.target.value.trim() !== "";
-  if (now !== writing) { writing = now; sign(); }
-});
-addEventListener("pagehide", () => {
-  if (!opened) return;
-  const token = document.querySelector("meta[name=csrf]").content;
-  navigator.sendBeacon(`/console/inbox/${opened}/here`, new URLSearchParams({ left: "1", csrf_token: token }));
-});
-
 for (const entry of entries()) sources.set(entry.dataset.id, entry.outerHTML);
 decorate();
 live(list, update);
-setInterval(sign, LOOK_AROUND);
 setInterval(tellTimes, 30_000);
-document.addEventListener("visibilitychange", () => { if (!document.hidden) { look(); sign(); } });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
 const remembered = /^#c(\d+)$/.exec(location.hash)?.[1];
 if (remembered && !small.matches) open(remembered, { focus: false });
