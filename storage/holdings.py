@@ -111,7 +111,6 @@ NOBODYS = frozenset(
         "saved_replies",
         "saved_views",
         "search_vocabulary",
-        "search_customers",  # `storage.search.forget` is for these three
         "sending_budgets",
         "sign_in_attempts",
         "staff",
