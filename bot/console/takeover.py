@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any, cast, get_args
 from uuid import uuid4
 
+from babel.dates import format_time
 from flask import Blueprint, abort, jsonify, request
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
 from bot.console import session
 from bot.console.language import _, _n, language
-from bot.console.page import back, excuse, page, say
+from bot.console.page import FORMS, back, excuse, page, say
 from bot.desk import answers, leases, saved_replies
 from bot.desk.actor import Actor, NotPossible
 from bot.engine.definition import HandBack
@@ -71,7 +72,10 @@ def answer(customer_id: int) -> Response:
     try:
         sent = answers.answer(shop.turns, who, customer_id, words, key, now, confirmed=confirmed)
     except answers.AskFirst as question:
-        return _ask_first(excuse(question), customer_id, words, key)
+        asked = _(
+            "It may be {time} where this customer is. Send it all the same?", time=_on_their_clock(question.local)
+        )
+        return _ask_first(asked, customer_id, words, key)
     done = _done(shop, customer_id)
     done.headers["X-Sent"] = "before" if sent.again else "yes"
     return done
@@ -127,6 +131,12 @@ def holder(customer_id: int) -> Response:
     shown.set_etag(etag)
     shown.headers["Cache-Control"] = "private, no-cache"
     return shown
+
+
+@blueprint.app_template_filter("on_their_clock")
+def _on_their_clock(local: datetime) -> str:
+    """Return the time of day of a moment told in a customer's zone: "10:12 PM"."""
+    return str(format_time(local, "short", tzinfo=local.tzinfo, locale=FORMS[language()])).replace("\u202f", " ")
 
 
 def composer(conn: Connection, shop: Services, actor: Actor, customer: Row, now: datetime) -> dict[str, Any]:

@@ -24,7 +24,12 @@ _LOOK_BACK = 50  # messages, for the number the customer wrote to last
 
 
 class AskFirst(NotPossible):
-    """It can be done, but only by somebody who was told what speaks against it and says so again."""
+    """It may be night where the customer is: an answer goes out only when whoever wrote it says so again."""
+
+    def __init__(self, local: datetime) -> None:
+        self.local = local  #: the moment on the customer's clock
+        message = "It may be {time} where this customer is. Send it all the same?"
+        super().__init__(message, time=f"{local:%H:%M}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +126,7 @@ def _ask_gate(customer: Row, limits: Limits, now: datetime, confirmed: bool) -> 
         raise NotPossible(refused)
     local = night_for(customer, limits, now)
     if local is not None and not confirmed:
-        message = "It may be {time} where this customer is. Send it all the same?"
-        raise AskFirst(message, time=f"{local:%H:%M}")
+        raise AskFirst(local)
 
 
 def _check_length(words: Written) -> None:

@@ -88,7 +88,7 @@ def test_two_people_and_one_customer(page: Page, colleague: Page, server: str) -
     page.locator("h1").first.click()
     page.goto(address)
     send(page, words)
-    expect(page.locator(".holder")).to_contain_text("You hold this conversation until")
+    expect(page.locator(".holder")).to_contain_text("Yours until")
     expect(page.locator(".text.by-staff .words")).to_have_text([words])
 
     sign_in(colleague, server, "Mia")
@@ -97,13 +97,13 @@ def test_two_people_and_one_customer(page: Page, colleague: Page, server: str) -
     expect(colleague.locator("[data-answer]")).to_be_hidden()
     colleague.fill(".holder input[name=reason]", "he asked for the manager")
     colleague.get_by_role("button", name="Take over").click()
-    expect(colleague.locator(".holder")).to_contain_text("You hold this conversation until")
+    expect(colleague.locator(".holder")).to_contain_text("Yours until")
     expect(page.locator(".holder")).to_contain_text("Mia took over from you.", timeout=15_000)
     expect(page.locator(".holder")).to_contain_text("he asked for the manager")
     expect(page.locator("[data-answer]")).to_be_hidden()
 
-    colleague.select_option(".holder select[name=how]", "end")
-    colleague.get_by_role("button", name="Hand back").click()
+    colleague.locator(".holder summary").click()
+    colleague.get_by_role("button", name="End the conversation").click()
     expect(colleague.locator(".holder")).to_contain_text("The bot answers.")
     expect(page.locator(".holder")).to_contain_text("The bot answers.", timeout=15_000)
 

@@ -52,7 +52,7 @@ def test_answering_and_handing_back_without_script(shop: Shop, hiring: Hire, pla
     answer = sam.post(f"{place(ALICE)}/answer", {"body": "Hello Alice", "key": key_of(page)})
     assert answer.status_code == 303
     page = sam.read(f"{place(ALICE)}/conversation")
-    assert "You hold this conversation until 12:30" in page
+    assert "Yours until 12:30" in page
     assert "Hello Alice" in page
     assert shop.says(ALICE, "BALANCE") == []
     sam.post(f"{place(ALICE)}/extend")
@@ -110,7 +110,7 @@ def test_at_night_the_page_asks_first(shop: Shop, hiring: Hire, place: Place) ->
     shop.clock.turn_to(shop.clock.now() + timedelta(hours=11))
     sam = hiring("support", "Sam")
     page = sam.read(f"{place(ALICE)}/conversation")
-    assert "It may be 23:00 where this customer is." in page
+    assert "It may be 11:00 PM where this customer is." in page
     form = {"body": "Still awake?", "key": key_of(page)}
     asked = sam.post(f"{place(ALICE)}/answer", form, headers=FETCH)
     assert (asked.headers["X-Sent"], "Send it all the same?" in asked.get_data(as_text=True)) == ("no", True)

@@ -20,7 +20,8 @@ export function start(root = document) {
 function hold(holder) {
   holder.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const answer = await submit(event.target);
+    const { name, value } = event.submitter ?? {};
+    const answer = await submit(event.target, name ? { [name]: value } : {});
     if (answer) show(holder, await answer.text());
   });
 }
