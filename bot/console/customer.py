@@ -9,6 +9,7 @@ from flask import Blueprint, abort, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from bot.console import session
+from bot.console.audit_words import action_words
 from bot.console.language import _, _n, language
 from bot.console.page import back, excuse, page, say
 from bot.desk import customer, points, profile, vouchers
@@ -138,8 +139,10 @@ def _page(customer_id: int, status: int = 200, **forms: object) -> Response:
     before = request.args.get("entries", type=int)
     with reading(shop.engine) as conn:
         found = customer.read(conn, book, actor, customer_id, now, before if before and before < _IDS_END else None)
-        if found is None or erasures.is_shell(found.person):
+        if found is None:
             abort(404)
+        if erasures.is_shell(found.person):
+            return back("privacy.show", customer_id=customer_id) if session.can("privacy.show") else abort(404)
         if found.person["merged_into"] is not None:
             return redirect(url_for("console.customer.show", customer_id=found.person["merged_into"]))
     customer.viewed(shop.engine, actor, customer_id, now)
@@ -156,7 +159,7 @@ def _page(customer_id: int, status: int = 200, **forms: object) -> Response:
         limit=points.limit_of(book.programme, actor),
         programme=book.programme,
         spoken=book.programme.shop.languages,
-        attribute_words=profile.attribute_words,
+        action_words=action_words,
         key=secrets.token_hex(8),
         more=before,
         now=now,

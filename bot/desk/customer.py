@@ -30,7 +30,7 @@ from storage import (
 from storage.database import Row, reading, writing
 
 PAGE = 20  #: ledger entries at once
-_VOUCHERS, _CHANGES, _CONVERSATIONS, _AUDIT, _REQUESTS = 100, 30, 20, 30, 10
+_VOUCHERS, _CHANGES, _CONVERSATIONS, _AUDIT, _REQUESTS = 100, 30, 20, 30, 50
 _VIEWED_FOR = timedelta(hours=1)
 
 _KINDS: Mapping[str, Said] = {

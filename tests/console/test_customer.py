@@ -98,7 +98,7 @@ def test_points_are_given_with_a_reason(shop: Shop, hiring: Hire, alice: int) ->
     assert "50 points given: 110 now." in said
     assert "+50 By hand · Spilled latte · Sam" in said
     assert "You may give or take 50 more points today" in said
-    assert "points adjusted (+50)" in words(Page(hiring("manager"), alice).read())
+    assert "Sam gave or took points (+50)" in words(Page(hiring("manager"), alice).read())
 
 
 def test_a_form_sent_twice_counts_once(shop: Shop, hiring: Hire, alice: int) -> None:
