@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from bot import gate
 from bot.desk.actor import Actor, NotPossible, note
 from bot.desk.leases import hold, locked
+from bot.desk.said import Said
 from bot.engine.message import TEXT_LIMIT, Measure, fold, measure, utf16_units
 from bot.engine.programme import Limits, Programme
 from bot.turn import Turns
@@ -105,12 +106,12 @@ def night_for(customer: Row, limits: Limits, now: datetime) -> datetime | None:
 def why_not(customer: Row, limits: Limits, now: datetime) -> str | None:
     """Return in plain words why this customer can get no answer, None when one can be sent."""
     verdict = gate.ask("staff", gate.recipient_of(customer), limits, now)
-    return _REFUSED.get(verdict.reason, gate.in_words(verdict.reason)) if isinstance(verdict, gate.Drop) else None
+    return _REFUSED[verdict.reason].message if isinstance(verdict, gate.Drop) else None
 
 
 _REFUSED = {
-    "opted_out": "This customer has opted out: nobody may text them until they text START. Call instead.",
-    "bad_number": "The carrier says this number takes no texts. Call instead.",
+    "opted_out": Said("This customer has opted out: nobody may text them until they text START. Call instead."),
+    "bad_number": Said("The carrier says this number takes no texts. Call instead."),
 }
 
 
@@ -133,8 +134,11 @@ def _check_length(words: Written) -> None:
     if not words.body:
         raise NotPossible("There is nothing to send yet: write an answer first.")
     if not words.fits:
-        message = "The answer has {count} characters; a message has {most} at most. Make it shorter or send two."
-        raise NotPossible(message, count=words.units, most=TEXT_LIMIT)
+        raise NotPossible(
+            "The answer has {count} characters; a message has {most} at most. Make it shorter or send two.",
+            count=words.units,
+            most=TEXT_LIMIT,
+        )
 
 
 def _sent_before(conn: Connection, actor: Actor, customer_id: int, known: Row) -> Sent:

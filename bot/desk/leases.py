@@ -115,8 +115,7 @@ def hand_back(turns: Turns, actor: Actor, customer_id: int, how: HandBack | None
             note(conn, actor, "conversation.handed_back", now, customer_id, how=chosen)
             return chosen
     except TurnBroken as trouble:
-        message = "The bot cannot go on with this conversation that way. Hand it back and end it instead."
-        raise NotPossible(message) from trouble
+        raise NotPossible("The bot cannot go on that way. Hand the conversation back and end it instead.") from trouble
 
 
 def default_way(conn: Connection, book: Book, customer_id: int) -> HandBack:

@@ -101,8 +101,10 @@ def _compiled(book: Book, body: str) -> Template:
     try:
         template = compile_template(body)
     except TemplateError as error:
-        message = "The text has a mistake at character {place}: {mistake}."
-        raise NotPossible(message, place=error.position + 1, mistake=error.message) from None
+        place = error.position + 1
+        raise NotPossible(
+            "The text has a mistake at character {place}: {mistake}.", place=place, mistake=error.message
+        ) from None
     known = {*placeholders(book), *(f"wording.{name}" for name in book.programme.wordings)}
     for use in sorted(template.uses, key=lambda use: use.position):
         if use.name not in known:
