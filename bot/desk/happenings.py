@@ -46,6 +46,12 @@ HOW: Mapping[str, Said] = {
     "staff": Said("by the staff"),
     "carrier": Said("told by the carrier"),
 }
+_VOUCHERS: Mapping[str, Said] = {
+    "issued": Said("open"),
+    "redeemed": Said("used"),
+    "revoked": Said("taken back"),
+    "expired": Said("run out"),
+}
 _BACK: Mapping[str, Said] = {
     "resume": Said("{name} handed back; the bot goes on where it was"),
     "ask_again": Said("{name} handed back; the bot asked its question again"),
@@ -88,8 +94,7 @@ def _entry(row: Row, names: Names) -> _Says:
 
 
 def _issued(row: Row, names: Names) -> _Says:
-    fates = {"redeemed": "used", "revoked": "taken back", "expired": "ran out", "issued": "open"}
-    values = {"name": row["name"], "code": row["code"], "fate": Said(fates[row["status"]])}
+    values = {"name": row["name"], "code": row["code"], "fate": _VOUCHERS[row["status"]]}
     words = Said("Voucher {name} ({code}), now {fate}", values)
     return words, "", row["reason"], who(row.get("staff_id"), names)
 
@@ -101,8 +106,7 @@ def _redeemed(row: Row, names: Names) -> _Says:
 
 def _consent(row: Row, names: Names) -> _Says:
     words, tone = _CONSENT[row["status"]]
-    how = HOW.get(row["how"]) or Said(row["how"])
-    values = {"what": words, "how": how, "version": row["version"]}
+    values = {"what": words, "how": HOW[row["how"]], "version": row["version"]}
     said = Said("{what}, {how}, wording {version}", values) if row["version"] else Said("{what}, {how}", values)
     return said, tone, row["reason"], None
 
