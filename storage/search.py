@@ -6,10 +6,10 @@ in the vocabulary and asked for as whole words, the `BEGINNINGS` most used ones.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy import Connection, bindparam, literal_column, select, text
 
 from storage.customers import by_ids, customers
 from storage.database import Row, all_rows, among
@@ -20,22 +20,30 @@ from storage.wording import Phrase, Wanted, wanted_in_texts, wanted_of_customers
 BEGINNINGS = 100  #: whole words that a beginning stands for, the most used ones
 RARE = 10_000  #: texts; words of no more are read from the index and sorted
 WALK = 15_000  #: newest texts read one by one when every word is common
-MOST_FOUND = 20_000  #: texts sorted at most, when a query of common words finds too few among the newest
-_MEMORY = "SET LOCAL work_mem = '64MB'"  # else PostgreSQL forgets which rows of a page it meant
+MOST_FOUND = 10_000  #: texts sorted at most, when a query of common words finds too few among the newest
+PROBES = 30  #: stretches of time that are looked into when that is too many
+SAMPLE = 200  #: texts of each of them
 _FOREVER = (1 << 63) - 1
 
 _USED = select(vocabulary.c.word, vocabulary.c.texts).where(
     vocabulary.c.shelf == bindparam("shelf"), among(vocabulary.c.word, "words")
 )
-_BEGINNING = (
+_begins = (
+    vocabulary.c.shelf == bindparam("shelf"),
+    vocabulary.c.word >= bindparam("first"),
+    vocabulary.c.word < bindparam("end"),
+)
+_USED_AGAIN = (
     select(vocabulary.c.word, vocabulary.c.texts)
-    .where(
-        vocabulary.c.shelf == bindparam("shelf"),
-        vocabulary.c.word >= bindparam("first"),
-        vocabulary.c.word < bindparam("end"),
-    )
+    .where(*_begins, vocabulary.c.texts > literal_column("1"))  # a literal, so that the partial index is used
     .order_by(vocabulary.c.texts.desc(), vocabulary.c.word)
-    .limit(BEGINNINGS)
+    .limit(bindparam("count"))
+)
+_USED_ONCE = (
+    select(vocabulary.c.word, vocabulary.c.texts)
+    .where(*_begins, vocabulary.c.texts == 1)
+    .order_by(vocabulary.c.word)
+    .limit(bindparam("count"))
 )
 _THEIR_TEXTS = select(messages.c.id).where(messages.c.customer_id == bindparam("customer_id"))
 
@@ -109,16 +117,17 @@ def newest(
     """Return the newest ids below `before` that have everything wanted; nothing when nothing is wanted.
 
     Bounded on PostgreSQL: when every word is common and too few of the newest `WALK` fit, at most `MOST_FOUND`
-    are sorted; are there more, the page has what was found among the newest and is not complete.
+    are sorted. Are there more, the page has some of the newest and is not complete.
     """
     asked = [_known(connection, shelf, each) for each in wanted]
     if not asked or not all(asked):
         return Page([])
     values: dict[str, Any] = {"before": before or _FOREVER, "limit": limit}
     if connection.dialect.name == "sqlite":
-        values["query"] = " AND ".join(f"({' OR '.join(_quoted(p, ' ') for p in group)})" for group in asked)
+        values["query"] = " AND ".join(f"({' OR '.join(map(_fts_phrase, group))})" for group in asked)
         return Page(list(connection.execute(_sqlite(shelf), values).scalars()))
-    values["query"] = " & ".join(f"({' | '.join(_tsquery(p) for p in group)})" for group in asked)
+    values["query"] = _tsquery(asked, " <-> ")
+    values["all"] = _tsquery(asked, " & ")
     return _newest_postgres(connection, shelf, values, min(sum(group.values()) for group in asked) <= RARE)
 
 
@@ -141,20 +150,29 @@ def _known(connection: Connection, shelf: Shelf, wanted: Wanted) -> dict[Phrase,
 
 def _beginning_with(connection: Connection, shelf: Shelf, beginning: str) -> dict[str, int]:
     """Return the word itself and the most used ones that begin so; of a single Latin letter only itself."""
-    values = {"shelf": shelf.name, "first": beginning, "end": beginning + "\U0010ffff"}
     alone = {"shelf": shelf.name, "words": [beginning]}
     found = {row.word: row.texts for row in connection.execute(_USED, alone)}
-    if len(beginning) > 1 or not beginning.isascii():
-        found |= {row.word: row.texts for row in connection.execute(_BEGINNING, values)}
+    if len(beginning) == 1 and beginning.isascii():
+        return found
+    values = {"shelf": shelf.name, "first": beginning, "end": beginning + "\U0010ffff"}
+    for statement in (_USED_AGAIN, _USED_ONCE):
+        if len(found) < BEGINNINGS:
+            rows = connection.execute(statement, {**values, "count": BEGINNINGS - len(found)})
+            found |= {row.word: row.texts for row in rows}
     return found
 
 
-def _quoted(phrase: Phrase, between: str) -> str:
-    return f'"{between.join(phrase)}"'
+def _fts_phrase(phrase: Phrase) -> str:
+    return f'"{" ".join(phrase)}"'
 
 
-def _tsquery(phrase: Phrase) -> str:
-    return " <-> ".join(f"'{word}'" for word in phrase)
+def _tsquery(asked: Sequence[Collection[Phrase]], between: str) -> str:
+    """Return a tsquery; `between` the words of a phrase stands "one behind the other" or "and"."""
+    return " & ".join(f"({' | '.join(f'({between.join(_lexemes(phrase))})' for phrase in group)})" for group in asked)
+
+
+def _lexemes(phrase: Phrase) -> list[str]:
+    return [f"'{word}'" for word in phrase]
 
 
 def _sqlite(shelf: Shelf) -> Any:
@@ -173,28 +191,51 @@ def _newest_postgres(connection: Connection, shelf: Shelf, values: dict[str, Any
     """
     walked: list[int] = []
     if not rare:
-        walked = list(connection.execute(_walk(shelf), {**values, "walk": WALK}).scalars())
+        walked = _walk(connection, shelf, values, WALK)
         if len(walked) == values["limit"]:
             return Page(walked)
-    connection.execute(text(_MEMORY))
-    connection.execute(text("SET LOCAL enable_seqscan = off"))
-    connection.execute(text("SET LOCAL enable_indexscan = off"))
-    found = connection.execute(_collect(shelf), {**values, "most": MOST_FOUND + 1}).all()
+    for setting in ("enable_seqscan = off", "enable_indexscan = off", "work_mem = '64MB'"):
+        connection.execute(text(f"SET LOCAL {setting}"))  # without so much memory it forgets which rows of a page fit
+    found = connection.execute(_collect(shelf), {**values, "most": MOST_FOUND + 1}).one()
     for setting in ("enable_seqscan", "enable_indexscan", "work_mem"):
         connection.execute(text(f"SET LOCAL {setting} TO DEFAULT"))
-    if found and found[0].many > MOST_FOUND:
-        return Page(walked, complete=False)
-    return Page([row.id for row in found])
+    if found.many <= MOST_FOUND:
+        return Page(list(found.ids))
+    return Page(walked or _probe(connection, shelf, values), complete=False)
 
 
-def _walk(shelf: Shelf) -> Any:
-    return text(
-        f"SELECT id FROM (SELECT id, words FROM {shelf.name} WHERE id < :before ORDER BY id DESC LIMIT :walk) AS newest"  # noqa: S608
-        " WHERE words @@ CAST(:query AS tsquery) ORDER BY id DESC LIMIT :limit"
+def _walk(connection: Connection, shelf: Shelf, values: dict[str, Any], steps: int) -> list[int]:
+    """Look at so many texts one by one, from the newest back."""
+    newest_ones = f"SELECT id, words FROM {shelf.name} WHERE id < :before ORDER BY id DESC LIMIT :steps"  # noqa: S608
+    query = (
+        f"SELECT id FROM ({newest_ones}) AS newest WHERE words @@ CAST(:query AS tsquery) ORDER BY id DESC LIMIT :limit"  # noqa: S608
     )
+    return list(connection.execute(text(query), {**values, "steps": steps}).scalars())
+
+
+def _probe(connection: Connection, shelf: Shelf, values: dict[str, Any]) -> list[int]:
+    """Look at a few texts of each stretch of time, back to the first that has some that fit, and walk from its end."""
+    ends = connection.execute(text(f"SELECT min(id) AS first, max(id) AS last FROM {shelf.name}")).one()  # noqa: S608
+    last = min(ends.last, values["before"])
+    step = (last - ends.first) // PROBES + 1
+
+    def has_some(before: int) -> bool:
+        return bool(_walk(connection, shelf, {**values, "before": before}, SAMPLE))
+
+    fits = next((at for number in range(1, PROBES) if has_some(at := last - number * step)), None)
+    if fits is None:
+        return []
+    too_new = fits + step
+    for _ in range(8):
+        middle = (fits + too_new) // 2
+        fits, too_new = (middle, too_new) if has_some(middle) else (fits, middle)
+    return _walk(connection, shelf, {**values, "before": too_new}, WALK)
 
 
 def _collect(shelf: Shelf) -> Any:
-    found = f"SELECT id FROM {shelf.name} WHERE words @@ CAST(:query AS tsquery) AND id < :before LIMIT :most"  # noqa: S608
-    many = "(SELECT count(*) FROM found) AS many"
-    return text(f"WITH found AS MATERIALIZED ({found}) SELECT id, {many} FROM found ORDER BY id DESC LIMIT :limit")  # noqa: S608
+    """Collect what has all the words, at most `most`; then see whether those of a phrase stand together."""
+    found = f"SELECT id, words FROM {shelf.name} WHERE words @@ CAST(:all AS tsquery) AND id < :before LIMIT :most"  # noqa: S608
+    ids = "SELECT id FROM found WHERE words @@ CAST(:query AS tsquery) ORDER BY id DESC LIMIT :limit"
+    return text(
+        f"WITH found AS MATERIALIZED ({found}) SELECT (SELECT count(*) FROM found) AS many, ARRAY({ids}) AS ids"  # noqa: S608
+    )

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Dialect,
+    Index,
     Integer,
     Table,
     Text,
@@ -82,6 +83,14 @@ vocabulary = Table(
     # In PostgreSQL in the order of bytes, so that the words with one beginning lie together.
     Column("word", Words().with_variant(Text(collation="C"), "postgresql"), primary_key=True),
     Column("texts", Integer, nullable=False),  #: how many have it
+)
+# Codes and addresses, used once each, are most of the words; beginnings are looked for among the others first.
+Index(
+    "ix_search_vocabulary_used_again",
+    vocabulary.c.shelf,
+    vocabulary.c.word,
+    sqlite_where=vocabulary.c.texts > 1,
+    postgresql_where=vocabulary.c.texts > 1,
 )
 
 _AFTER_CREATE = {

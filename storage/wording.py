@@ -130,10 +130,18 @@ def _chunks(query: str) -> Iterator[tuple[str, Phrase, bool]]:
 
 
 def _last_open(found: list[tuple[Wanted, bool]]) -> list[Wanted]:
+    """Let the last one go on when it is still being typed; one letter behind other words says nothing yet."""
     asked = [wanted for wanted, _ in found]
-    if found and found[-1][1]:
-        asked[-1] = asked[-1]._replace(open=True)
-    return asked
+    if not found or not found[-1][1]:
+        return asked
+    last = asked.pop()
+    if asked and all(len(phrase) == 1 and _is_letter(phrase[0]) for phrase in last.phrases):
+        return asked
+    return [*asked, last._replace(open=True)]
+
+
+def _is_letter(word: str) -> bool:
+    return len(word) == 1 and word.isascii() and word.isalpha()
 
 
 def _any_spans(text: str) -> Iterator[Word]:

@@ -16,6 +16,7 @@ depends_on = None
 Id = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
 Wordlist = sa.Text().with_variant(TSVECTOR(), 'postgresql')
 Word = Words().with_variant(sa.Text(collation='C'), 'postgresql')
+USED_AGAIN = sa.text('texts > 1')
 SHELVES = ('search_texts', 'search_customers')
 SQLITE = [
     "CREATE VIRTUAL TABLE {0}_fts USING fts5(words, content='{0}', content_rowid='id',"
@@ -44,6 +45,7 @@ def upgrade() -> None:
     sa.Column('texts', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('shelf', 'word', name=op.f('pk_search_vocabulary'))
     )
+    op.create_index('ix_search_vocabulary_used_again', 'search_vocabulary', ['shelf', 'word'], unique=False, sqlite_where=USED_AGAIN, postgresql_where=USED_AGAIN)
 
 
 def downgrade() -> None:
