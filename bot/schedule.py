@@ -1,7 +1,8 @@
 """What is due: timers, facts, daily starts, expiry. All of it is rows; a tick only looks.
 
 Every step claims and handles in one transaction, so that a process may die anywhere and any number may
-tick at once. A row whose turn cannot be taken is put off, never lost and never in the others' way.
+tick at once. A row whose turn cannot be taken is put off for longer and longer and given up in the end, never lost
+and never in the others' way; `python -m bot stuck` lists what was given up.
 """
 
 from __future__ import annotations
@@ -10,24 +11,37 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Table
 
 from bot import occasions, telemetry
 from bot.apply import Context, Rows, use_oldest
 from bot.catalog import Catalog
 from bot.engine.events import Event, FactRecorded, StartDue, TimerFired
+from bot.errors import TurnBroken
 from bot.loading import load_customers
 from bot.occasions import Occasion, Reached
 from bot.reviews import Reviews
 from bot.turn import Turns
 from storage import customers, facts, loyalty, starts, timers, vouchers
 from storage.database import reading, writing
+from storage.due import MOST_TROUBLES, put_off
 from storage.ids import next_id
 
 BATCH = 200
 PAGES = 25  # of one schedule in one tick, so that none holds up the others
 PUT_OFF = timedelta(minutes=5)
+_LONGEST_PAUSE = timedelta(hours=12)
 Claim = Callable[[Connection, datetime, int], Sequence[Any]]
+
+
+def pause_after(troubles: int) -> timedelta:
+    """Return how long to wait with what has made trouble so often before: doubling, at most half a day."""
+    return min(_LONGEST_PAUSE, PUT_OFF * 2**troubles)
+
+
+def _why(trouble: Exception) -> str:
+    """Return what broke, without anything a customer said: a broken turn tells the kind of its cause."""
+    return str(trouble).partition(":")[0] if isinstance(trouble, TurnBroken) else type(trouble).__name__
 
 
 class Schedule:
@@ -49,21 +63,20 @@ class Schedule:
 
     def fire_timers(self, now: datetime) -> int:
         """Fire the timers that are due, oldest first."""
-        return self._drain(now, timers.take_due, _timer_fired, timers.put_off, "timer")
+        return self._drain(now, timers.timers, timers.take_due, _timer_fired)
 
     def take_facts(self, now: datetime) -> int:
         """Hand recorded facts to the flows that start from them."""
-        return self._drain(now, facts.take_due, _fact_recorded, facts.put_off, "fact")
+        return self._drain(now, facts.facts, facts.take_due, _fact_recorded)
 
     def _drain(
         self,
         now: datetime,
+        table: Table,
         claim: Claim,
         event_of: Callable[[Any, datetime], Event],
-        put_off: Callable[[Connection, int, datetime], None],
-        kind: str,
     ) -> int:
-        done, size, troubles = 0, BATCH, 0
+        done, size, troubles, kind = 0, BATCH, 0, table.name.removesuffix("s")
         while True:
             rows: Sequence[Any] = ()
             try:
@@ -77,10 +90,12 @@ class Schedule:
                 if size > 1:
                     size = 1  # find the one that makes trouble
                     continue
-                telemetry.broke("put off", trouble, kind=kind, id=rows[0]["id"])
                 troubles += 1
+                later = now + pause_after(rows[0]["troubles"]) + troubles * timedelta(milliseconds=1)
+                last = rows[0]["troubles"] + 1 >= MOST_TROUBLES
+                telemetry.broke("given up" if last else "put off", trouble, kind=kind, id=rows[0]["id"])
                 with writing(self.engine) as conn:  # no two to one moment: it is part of a timer's key
-                    put_off(conn, rows[0]["id"], now + PUT_OFF + troubles * timedelta(milliseconds=1))
+                    put_off(conn, table, rows[0]["id"], later, _why(trouble))
                 size = BATCH
                 continue
             done += len(rows)

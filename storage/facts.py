@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, ForeignKey, Index, Table, bindparam, func, select, update
+from sqlalchemy import Column, Connection, ForeignKey, Index, Integer, Table, bindparam, func, select, update
 
 from storage.database import Document, Id, Moment, Row, Words, all_rows, among, blank, for_both, metadata, write_many
 from storage.due import due_with_customer
@@ -21,6 +21,8 @@ facts = Table(
     Column("recorded_at", Moment, nullable=False),
     Column("due_at", Moment, nullable=False),
     Column("handled_at", Moment),
+    Column("troubles", Integer, nullable=False, default=0, server_default="0"),  #: how often its turn broke
+    Column("trouble", Words),  #: the last time: what broke
 )
 Index("ix_facts_customer_id_recorded_at", facts.c.customer_id, facts.c.recorded_at)
 Index(
@@ -35,8 +37,6 @@ _INSERT = for_both(lambda insert: insert(facts).on_conflict_do_nothing(index_ele
 _DUE = due_with_customer(facts, facts.c.handled_at.is_(None))
 _TAKE = update(facts).where(among(facts.c.id, "ids")).values(handled_at=bindparam("now", type_=Moment)).returning(facts)
 _NEXT_DUE = select(func.min(facts.c.due_at)).where(facts.c.handled_at.is_(None))
-
-_PUT_OFF = update(facts).where(facts.c.id == bindparam("the_id")).values(due_at=bindparam("later", type_=Moment))
 
 
 def insert(connection: Connection, rows: Sequence[Row]) -> None:
@@ -68,8 +68,3 @@ def take_due(connection: Connection, now: datetime, limit: int) -> list[Row]:
 def next_due(connection: Connection) -> datetime | None:
     """Return when the next fact is due."""
     return connection.execute(_NEXT_DUE).scalar()
-
-
-def put_off(connection: Connection, identifier: int, due_at: datetime) -> None:
-    """Let a fact that made trouble wait until later."""
-    connection.execute(_PUT_OFF, {"the_id": identifier, "later": due_at})

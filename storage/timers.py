@@ -42,6 +42,8 @@ timers = Table(
     Column("step", Integer, nullable=False, default=0),
     Column("flow", Words),
     Column("slots", Document, nullable=False, default={}),
+    Column("troubles", Integer, nullable=False, default=0, server_default="0"),  #: how often its turn broke
+    Column("trouble", Words),  #: the last time: what broke
     CheckConstraint("kind IN ('deadline', 'reminder')", name="kind"),
     # The customer first, so that the same index finds what to cancel.
     UniqueConstraint("customer_id", "kind", "scope", "due_at", "step"),
@@ -108,5 +110,5 @@ def of(connection: Connection, customer_id: int) -> list[Row]:
 
 
 def put_off(connection: Connection, identifier: int, due_at: datetime) -> None:
-    """Let a timer wait until later: it made trouble, or rested meanwhile."""
+    """Let a timer wait until later, because it rested meanwhile."""
     connection.execute(_PUT_OFF, {"the_id": identifier, "later": due_at})

@@ -33,6 +33,7 @@ _COMMANDS = {
         "messages",
         "Texts that need somebody: crashed turns, dead letters, drift, a stopped sender.",
     ),
+    "stuck": ("stuck", "stuck", "See timers and facts that were given up, and try them again."),
     "staff": ("staff", "staff", "Manage who may sign in to the console."),
     "lessons": ("lessons", "lessons", "What staff taught the bot, for the router's tests."),
     "fake-carrier": ("fake_carrier", "fake_carrier", "Run a carrier that speaks Twilio's API, for tests and trials."),

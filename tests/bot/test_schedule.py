@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from bot.schedule import PUT_OFF
-from storage import facts, timers
+from bot.schedule import PUT_OFF, pause_after
+from storage import due, facts, timers
 from storage.database import writing
+from storage.due import MOST_TROUBLES
 from storage.ids import next_id
 from tests.bot.test_turn import customer_id, rich, run
 from tests.shop import ALICE, BOB, CHARLIE, Shop, open_shop
@@ -233,3 +234,35 @@ def test_points_are_spent_or_expire_never_both(database_url: str) -> None:
 
 def _explode(*_: object) -> None:
     raise RuntimeError("a fuse has blown")
+
+
+def test_a_timer_that_never_works_is_given_up_and_can_be_retried(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pauses grow, after ten times nobody takes it any more, and a person may try it again."""
+    remind(shop, ALICE, "poison")
+    moments = []
+    with monkeypatch.context() as broken:
+        break_for(broken, "bot.engine.proactive.take_timer", ALICE)
+        for _ in range(MOST_TROUBLES):
+            due_at = shop.one("select due_at from timers where scope = 'poison'")
+            moments.append(shop.one("select troubles from timers where scope = 'poison'"))
+            assert due_at is not None
+            shop.services.schedule.fire_timers(shop.clock.now())
+            shop.clock.turn_to(shop.clock.now() + pause_after(moments[-1]) + timedelta(minutes=1))
+        assert moments == list(range(MOST_TROUBLES))
+        shop.clock.turn_to(shop.clock.now() + timedelta(days=30))
+        shop.services.schedule.fire_timers(shop.clock.now())
+        assert shop.one("select troubles from timers where scope = 'poison'") == MOST_TROUBLES
+    with writing(shop.services.engine) as conn:
+        [stuck] = [row for row in due.given_up(conn, timers.timers, 10) if row["scope"] == "poison"]
+        assert stuck["phone"] == ALICE
+        assert "RuntimeError" in stuck["trouble"]
+        assert due.try_again(conn, timers.timers, stuck["id"], shop.clock.now())
+        assert not due.try_again(conn, timers.timers, stuck["id"], shop.clock.now())
+    assert shop.services.schedule.fire_timers(shop.clock.now()) >= 1
+    assert shop.one("select count(*) from timers where scope = 'poison'") == 0
+
+
+def test_pauses_grow_to_half_a_day(shop: Shop) -> None:
+    """Five minutes, ten, twenty, and never more than twelve hours."""
+    assert [pause_after(number) for number in (0, 1, 2)] == [PUT_OFF, 2 * PUT_OFF, 4 * PUT_OFF]
+    assert pause_after(MOST_TROUBLES) == timedelta(hours=12)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from storage import conversations, customers, facts, revisions, switches, timers
+from storage import conversations, customers, due, facts, revisions, switches, timers
 from storage.database import reading, writing
 from storage.ids import next_id
 from tests.storage.people import NOW, conversation, customer, new_conversation, new_customer
@@ -189,12 +189,12 @@ def test_it_lets_trouble_wait(engine: Engine) -> None:
         fact = {"id": next_id(), "customer_id": alice, "name": "x", "key": "x", "recorded_at": NOW}
         timers.insert(connection, [timer])
         facts.insert(connection, [fact])
-        timers.put_off(connection, timer["id"], later)
-        facts.put_off(connection, fact["id"], later)
+        due.put_off(connection, timers.timers, timer["id"], later, "ValueError")
+        due.put_off(connection, facts.facts, fact["id"], later, "ValueError")
         now = timers.take_due(connection, NOW, 1) + facts.take_due(connection, NOW, 1)
         then = timers.take_due(connection, later, 1) + facts.take_due(connection, later, 1)
     assert now == []
-    assert [row["due_at"] for row in then] == [later, later]
+    assert [(row["due_at"], row["troubles"], row["trouble"]) for row in then] == [(later, 1, "ValueError")] * 2
 
 
 def _revision(name: str, digest: str, days: int = 0) -> dict[str, Any]:
