@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Column, Connection, Select, Table, and_, bindparam, func, literal, or_, select
+from sqlalchemy import BigInteger, Column, Connection, Select, Table, and_, bindparam, func, or_, select
 
 from storage.consent import consent_records
 from storage.conversations import conversations
@@ -140,6 +140,7 @@ def _newest(table: Table, *columns: Column[Any]) -> list[Any]:
 
 
 _STAMP = select(
+    customers,
     *_newest(facts),
     *_newest(ledger),
     *_newest(vouchers, vouchers.c.id, vouchers.c.redeemed_at),
@@ -149,21 +150,19 @@ _STAMP = select(
     *_newest(notes),
     *_newest(profile_changes),
     *_newest(lessons, lessons.c.at),
-    literal(1).label("always"),
-)
+).where(customers.c.id == _customer)
 _DELIVERIES = (
     select(messages.c.id, messages.c.state, messages.c.error_code, messages.c.send_after)
     .where(messages.c.customer_id == _customer)
     .order_by(messages.c.id.desc())
     .limit(_WATCHED)
 )
-_PERSON = select(customers).where(customers.c.id == _customer)
 
 
 def stamp(connection: Connection, customer_id: int) -> str:
     """Return words that change whenever the end of the timeline, or the customer's own row, does."""
     only = {"customer_id": customer_id}
-    asked = [Query(query, only, lambda rows: rows) for query in (_STAMP, _DELIVERIES, _PERSON)]
+    asked = [Query(query, only, lambda rows: rows) for query in (_STAMP, _DELIVERIES)]
     return repr([[tuple(row.values()) for row in rows] for rows in ask(connection, *asked)])
 
 
