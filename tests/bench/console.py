@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -26,6 +27,7 @@ from storage.migrate import upgrade
 from tests.bench.postgres import fresh_database
 from tests.bench.shop import code, make
 
+Page = Callable[[Engine], object]
 CODE = code(500)
 LISA = Actor(None, "bench", "support")
 
@@ -71,39 +73,42 @@ SEARCHES = {
 }
 
 
-def measure(engine: Engine, rounds: int, pages: dict[str, Callable[[Engine], object]]) -> None:
+def measure(engine: Engine, rounds: int, pages: dict[str, Page]) -> None:
     """Print how long each page takes, in milliseconds."""
-    print(f"{'':40} {'median':>8} {'p95':>8} {'worst':>8}")
-    everything: list[float] = []
+    print(f"{'':32} {'median':>8} {'p95':>8} {'undisturbed, the slowest':>25}")
     for name, page in pages.items():
-        page(engine)
-        times = []
-        for _ in range(rounds):
-            begun = time.perf_counter()
-            page(engine)
-            times.append((time.perf_counter() - begun) * 1000)
-        _print(name, times)
+        _print(name, [_timed(engine, rounds, page)])
+    everything: list[list[float]] = []
     for name, queries in SEARCHES.items():
-        times = []
-        for query in queries:
-            searching.find(engine, LISA, query, datetime.now(UTC))
-            for _ in range(rounds):
-                begun = time.perf_counter()
-                searching.find(engine, LISA, query, datetime.now(UTC))
-                times.append((time.perf_counter() - begun) * 1000)
-        everything += times
-        _print("search: " + name, times)
+        found = [_timed(engine, rounds, partial(_search, query)) for query in queries]
+        everything += found
+        _print("search: " + name, found)
     _print("search: all of these", everything)
 
 
-def _print(name: str, times: list[float]) -> None:
-    times = sorted(times)
+def _search(query: str, engine: Engine) -> object:
+    return searching.find(engine, LISA, query, datetime.now(UTC))
+
+
+def _timed(engine: Engine, rounds: int, page: Page) -> list[float]:
+    page(engine)
+    times = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        page(engine)
+        times.append((time.perf_counter() - begun) * 1000)
+    return times
+
+
+def _print(name: str, found: list[list[float]]) -> None:
+    """Print all times together; and, of the least time of each query, the greatest: on a busy machine what counts."""
+    times = sorted(time for each in found for time in each)
     p95 = times[int(len(times) * 0.95)]
-    print(f"{name:40} {statistics.median(times):8.1f} {p95:8.1f} {times[-1]:8.1f}", flush=True)
+    print(f"{name:32} {statistics.median(times):8.1f} {p95:8.1f} {max(map(min, found)):25.1f}", flush=True)
 
 
 #: Other pages of the console, by name.
-PAGES: dict[str, Callable[[Engine], object]] = {}
+PAGES: dict[str, Page] = {}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
