@@ -85,7 +85,7 @@ def build_services(settings: Settings) -> Services:
         catalog=catalog,
         turns=turns,
         door=Door(settings, clock),
-        statuses=Statuses(engine),
+        statuses=Statuses(engine, catalog),
         carrier=carrier,
         delivery=Delivery(
             engine,

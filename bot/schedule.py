@@ -36,7 +36,7 @@ Claim = Callable[[Connection, datetime, int], Sequence[Any]]
 
 def pause_after(troubles: int) -> timedelta:
     """Return how long to wait with what has made trouble so often before: doubling, at most half a day."""
-    return min(_LONGEST_PAUSE, PUT_OFF * 2**troubles)
+    return min(_LONGEST_PAUSE, PUT_OFF * (1 << troubles))
 
 
 def _why(trouble: Exception) -> str:

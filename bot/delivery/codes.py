@@ -11,7 +11,7 @@ from typing import Literal
 Consequence = Literal[
     "opted_out",  #: an opt-out record; whatever is pending for the customer is dropped
     "bad_number",  #: the number takes no texts: it gets none any more
-    "unreachable",  #: counted; after MOST_UNREACHABLE in a row the number counts as bad
+    "unreachable",  #: counted; after `unreachable_after` in a row (programme.yaml) the number counts as bad
     "filtered",  #: a carrier takes us for spam: alarm
     "stop",  #: the account cannot send: everything waits until somebody resumes it
     "stop_sender",  #: this sender cannot send: its messages wait until somebody resumes it
@@ -19,7 +19,6 @@ Consequence = Literal[
     "our_bug",  #: we should have known better: alarm
     "slow_down",  #: not taken; all workers wait a little
 ]
-MOST_UNREACHABLE = 3
 
 CONSEQUENCES: Mapping[str, Consequence] = {
     "20003": "stop",  # authentication failed
@@ -47,6 +46,11 @@ CONSEQUENCES: Mapping[str, Consequence] = {
     "30450": "configuration",  # blocked as SMS pumping
     "30640": "bad_number",  # a known litigator
 }
+
+# 30001 (queue overflow), 30003 (handset out of reach) and 30008 (unknown) come after the carrier took the text, and
+# it may be sent again once, hours later. It is not: with 30003 and 30008 nobody knows that the handset did not get it,
+# and that each text arrives once is worth more here than that a second try may arrive. A shop that must get through
+# sees the text as undelivered and can write or call.
 
 #: A refusal with one of these says nothing against the message: it waits with the others.
 WAITS = frozenset({"stop", "stop_sender", "slow_down"})

@@ -65,7 +65,7 @@ class Delivery:
         done, more, started = 0, True, time.monotonic()
         outcomes: list[Outcome] = []
         with (
-            Clerk(lambda some: record(self.engine, some, now)) as clerk,
+            Clerk(lambda some: record(self.engine, some, now, self.catalog.book.programme.limits)) as clerk,
             Crew(lambda row, taken: self._attempt(row, taken, now), size) as crew,
         ):
             while True:

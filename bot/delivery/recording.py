@@ -11,14 +11,16 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from bot import telemetry
-from bot.delivery.codes import MOST_UNREACHABLE, WAITS, consequence_of
+from bot.delivery.codes import WAITS, consequence_of
 from bot.delivery.crew import Outcome
 from bot.delivery.sender import EVERYTHING, stop
+from bot.engine.programme import Limits
 from storage import budgets, consent, customers, messages, outbox, timers
 from storage.database import writing
 from storage.ids import next_id
 
 MOST_ATTEMPTS = 6
+_LIMITS = Limits()  # a programme's own, where nothing is known of it
 LOOK_AFTER = timedelta(seconds=20)  # a carrier's list lags a little behind what it took
 _FIRST_PAUSE = timedelta(seconds=5)
 _OUTAGE = timedelta(days=1)  # a carrier that cannot be reached is not the message's fault
@@ -42,7 +44,7 @@ class Told:
     reason: str = ""
 
 
-def record(engine: Engine, outcomes: Sequence[Outcome], now: datetime) -> None:
+def record(engine: Engine, outcomes: Sequence[Outcome], now: datetime, limits: Limits = _LIMITS) -> None:
     """Write what became of these attempts. When one of them cannot be written, the others still are.
 
     What could not be written keeps its lease; when that is over it is looked up like any unknown outcome.
@@ -51,19 +53,19 @@ def record(engine: Engine, outcomes: Sequence[Outcome], now: datetime) -> None:
         return
     try:
         with writing(engine) as conn:
-            _record(conn, outcomes, now)
+            _record(conn, outcomes, now, limits)
     except DBAPIError as trouble:
         if len(outcomes) == 1:
             telemetry.broke("outcome not recorded", trouble, message=outcomes[0].row["id"])
             return
         for outcome in outcomes:
-            record(engine, [outcome], now)
+            record(engine, [outcome], now, limits)
         return
     for outcome in outcomes:
         telemetry.sent(outcome.result, message=outcome.row["id"], code=outcome.code)
 
 
-def _record(conn: Connection, outcomes: Sequence[Outcome], now: datetime) -> None:
+def _record(conn: Connection, outcomes: Sequence[Outcome], now: datetime, limits: Limits) -> None:
     told = [
         Told(str(o.code), o.row["id"], o.row["customer_id"], o.row["sender"], o.reason or "")
         for o in outcomes
@@ -77,7 +79,7 @@ def _record(conn: Connection, outcomes: Sequence[Outcome], now: datetime) -> Non
             _put_aside(conn, outcome, now)
     early = [Told(m.error_code, m.message_id, m.customer_id) for m in moved if m.error_code and m.state != "delivered"]
     lock_for(conn, early)
-    take_consequences(conn, [*told, *early], now)
+    take_consequences(conn, [*told, *early], now, limits)
 
 
 def _put_aside(conn: Connection, outcome: Outcome, now: datetime) -> None:
@@ -105,7 +107,7 @@ def lock_for(conn: Connection, told: Sequence[Told]) -> None:
         customers.lock_by_id(conn, ids)
 
 
-def take_consequences(conn: Connection, told: Sequence[Told], now: datetime) -> None:
+def take_consequences(conn: Connection, told: Sequence[Told], now: datetime, limits: Limits = _LIMITS) -> None:
     """Do what each code asks for; the customers are locked."""
     for each in told:
         kind = consequence_of(each.code)
@@ -114,7 +116,8 @@ def take_consequences(conn: Connection, told: Sequence[Told], now: datetime) -> 
         elif kind == "bad_number" and each.customer_id is not None:
             _mark_bad(conn, each.customer_id, each.code, now)
         elif kind == "unreachable" and each.customer_id is not None:
-            if messages.failures_in_a_row(conn, each.customer_id, MOST_UNREACHABLE) >= MOST_UNREACHABLE:
+            most = limits.unreachable_after
+            if messages.failures_in_a_row(conn, each.customer_id, most) >= most:
                 _mark_bad(conn, each.customer_id, each.code, now)
         elif kind == "stop":
             stop(conn, EVERYTHING, each.code, each.reason, now)

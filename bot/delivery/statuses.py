@@ -9,7 +9,9 @@ from sqlalchemy import Engine
 
 from bot import telemetry
 from bot.carrier.port import StatusReported
+from bot.catalog import Catalog
 from bot.delivery.recording import Told, lock_for, take_consequences
+from bot.engine.programme import Limits
 from storage import messages
 from storage.database import writing
 
@@ -17,8 +19,10 @@ from storage.database import writing
 class Statuses:
     """Takes status callbacks in groups."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, catalog: Catalog | None = None) -> None:
+        """Without a catalog the limits are those of a programme that declares none."""
         self.engine = engine
+        self.catalog = catalog
 
     def take(self, reports: Sequence[StatusReported]) -> list[None]:
         """Log callbacks and move messages forward; a lower state never replaces a higher one.
@@ -49,7 +53,10 @@ class Statuses:
                 lock_for(conn, _told_of(messages.whose(conn, updates)))
             moved = messages.move_forward(conn, updates)
             told = [Told(m.error_code, m.message_id, m.customer_id) for m in moved if m.error_code]
-            take_consequences(conn, told, reports[-1].at)
+            take_consequences(conn, told, reports[-1].at, self._limits())
+
+    def _limits(self) -> Limits:
+        return self.catalog.book.programme.limits if self.catalog is not None else Limits()
 
 
 def _told_of(owners: Sequence[tuple[str, int, int | None]]) -> list[Told]:

@@ -67,6 +67,7 @@ class Limits:
     closes: time = time(20)  #: 20:00:00 is already closed
     sunday_opens: time = time(12)
     service_per_day: int | None = None  #: unasked service texts in 24 hours
+    unreachable_after: int = 3  #: texts in a row that reached nobody; then the number gets none any more
     same_text_within: timedelta = timedelta(days=1)  #: the same marketing text is not sent twice in this span
     person_holds: timedelta = timedelta(minutes=30)  #: a person who takes over, counted from the last answer
     support_points: int = 100  #: what staff may give or take at once and in a day; more needs a second person

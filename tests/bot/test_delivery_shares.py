@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Engine
 
-from bot.carrier.port import Accepted, Outgoing
+from bot.carrier.port import Accepted, Outgoing, StatusReported
 from bot.catalog import Catalog
-from bot.delivery import Delivery, Rate
+from bot.delivery import Delivery, Rate, Statuses
 from bot.settings import ROOT
-from storage import budgets, messages, outbox, processes
+from storage import budgets, customers, messages, outbox, processes
 from storage.database import reading, writing
 from tests.bot.test_delivery import SHOP, Carrier, queue, states
 from tests.shop import NOON
-from tests.storage.people import message, new_customer
+from tests.storage.people import message, new_customer, stored
 
 
 @pytest.fixture
@@ -122,3 +125,29 @@ def _answered(engine: Engine, at: datetime, segments: int, state: str = "sending
         row = message(customer_id=person, sender=SHOP, purpose="reply", state=state, segments=segments)
         row |= {"in_reply_to": asked["id"], "created_at": at, "send_after": None}
         messages.insert(conn, [row])
+
+
+def test_the_programme_says_when_a_number_is_unreachable(engine: Engine, tmp_path: Path) -> None:
+    """With `unreachable_after: 1` one text that reaches no handset is enough."""
+    flows = shutil.copytree(ROOT / "flows", tmp_path / "flows")
+    programme = flows / "programme.yaml"
+    strict = programme.read_text(encoding="utf-8").replace(
+        "  marketing_per_day", "  unreachable_after: 1\n  marketing_per_day"
+    )
+    programme.write_text(strict, encoding="utf-8")
+    catalog = Catalog(engine, flows)
+    catalog.refresh(NOON)
+    [first] = queue(engine, state="sent", sid="SMfirst")
+    report = StatusReported("SMfirst", "undelivered", "30003", first, {}, NOON)
+    Statuses(engine).take([report])
+    assert _sendable(engine, first)
+    [second] = queue(engine, state="sent", sid="SMsecond")
+    Statuses(engine, catalog).take([replace(report, sid="SMsecond", message_id=second)])
+    assert not _sendable(engine, second)
+
+
+def _sendable(engine: Engine, message_id: int) -> bool:
+    with reading(engine) as conn:
+        row = customers.by_id(conn, stored(conn, message_id)["customer_id"])
+    assert row is not None
+    return bool(row["sendable"])

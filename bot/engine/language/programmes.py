@@ -185,6 +185,7 @@ LIMITS = Record(
         Field("marketing_per_week", _SOME, "texts to one customer"),
         Field("marketing_per_month", _SOME, "texts to one customer in 30 days"),
         Field("service_per_day", _SOME, "unasked service texts to one customer in 24 hours; absent: no limit"),
+        Field("unreachable_after", _SOME, "texts in a row that reach nobody, then the number gets none; default 3"),
         Field("same_text_within", Duration(), "the same marketing text is not sent twice in this time; default 1 day"),
         Field("opens", Clock(), "unasked texts may begin"),
         Field("closes", Clock(), "from here on they wait"),
