@@ -252,6 +252,7 @@ def _record_consent(effect: fx.RecordConsent, context: Context) -> None:
             "text": effect.text,
             "language": context.rows.changes.get(context.customer.id, {}).get("language", context.customer.language),
             "reason": effect.reason,
+            "staff_id": context.staff_id,
             "message_id": context.inbound_id,
             "at": context.now,
         }

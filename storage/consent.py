@@ -35,6 +35,7 @@ consent_records = Table(
     Column("reason", Words),
     Column("message_id", BigInteger),
     Column("at", Moment, nullable=False),
+    Column("staff_id", BigInteger),  #: who of the staff did it; None: nobody, or the command line
     Column("expires_at", Moment),  #: implied consent ends (CASL: two years after a purchase); None: it does not
     CheckConstraint("status IN ('pending', 'subscribed', 'unsubscribed')", name="status"),
     CheckConstraint("how IN ('keyword', 'form', 'import', 'staff', 'carrier')", name="how"),

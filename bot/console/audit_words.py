@@ -10,6 +10,7 @@ from bot.desk.said import Said
 _SAID: Mapping[str, Said] = {
     "answer.sent": Said("wrote to the customer"),
     "audit.exported": Said("took the audit log out as a table"),
+    "consent.withdrawn": Said("opted the customer out, who had asked for it"),
     "conversation.assigned": Said("assigned the conversation"),
     "conversation.done": Said("marked the conversation as done"),
     "conversation.extended": Said("held the conversation for longer"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, abort
+from flask import Blueprint, abort, request
 from werkzeug.wrappers import Response
 
 from bot.console import session
-from bot.console.page import page, zone
+from bot.console.language import _
+from bot.console.page import back, page, say, zone
 from bot.desk import evidence as proof
-from bot.desk import sealing
+from bot.desk import opting_out, sealing
 from bot.desk.actor import note
 from bot.desk.evidence_file import fingerprint, public_key, signed
 from bot.desk.evidence_pdf import attachment_name, pdf
@@ -55,6 +56,16 @@ def reading_copy(customer_id: int) -> Response:
     """Give the reading copy, which has the signed file attached."""
     text, name = _file(customer_id, "pdf")
     return _download(pdf(text), "application/pdf", name.removesuffix(".json") + ".pdf")
+
+
+@blueprint.post("/opt-out")
+def opt_out(customer_id: int) -> Response:
+    """Opt a customer out who asked a person."""
+    shop = services()
+    _known(customer_id)
+    opting_out.opt_out(shop.engine, session.actor(), customer_id, request.form.get("reason", ""), shop.clock.now())
+    say(_("Opted out. Nothing more goes out."))
+    return back("evidence.show", customer_id=customer_id)
 
 
 def _file(customer_id: int, form: str) -> tuple[str, str]:

@@ -93,6 +93,7 @@ PERMISSIONS: Mapping[str, Roles] = {
     "approvals.refuse": MANAGERS,
     # Whoever talks with customers may read why they get texts; a signed file leaves the house, and a manager sends it.
     "evidence.show": DESK,
+    "evidence.opt_out": DESK,
     "evidence.signed_file": MANAGERS,
     "evidence.reading_copy": MANAGERS,
     # What leaves the house or cannot be undone is for managers.

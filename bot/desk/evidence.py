@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from bot.desk.actor import Actor, NotPossible, note
 from bot.desk.evidence_file import Entry, signed
 from bot.engine.programme import Shop
-from storage import audit, consent, customers, erasures, merging, seals
+from storage import consent, customers, erasures, merging, seals, staff
 from storage.database import Row, reading, writing
 from storage.ids import moment_of
 
@@ -22,8 +22,6 @@ _RECORD = ("status", "how", "wording", "version", "language", "text", "reason")
 _MESSAGE = ("direction", "sid", "sender", "recipient", "body")
 _DELIVERY = ("purpose", "state", "error_code")
 _SEAL = ("number", "previous", "digest")
-_VIEWS = (".viewed", ".exported")
-_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +82,8 @@ def events_of(conn: Connection, ids: Sequence[int], zone: ZoneInfo) -> list[Entr
     owners = customers.by_ids(conn, sorted({record["customer_id"] for record in found.values()}))
     sealed = seals.of_records(conn, list(found))
     answers = _answers(conn, list(found.values()), owners)
-    return [
-        _event(found[key], owners, answers[key], sealed.get(key), _staff(conn, found[key]), zone)
-        for key in sorted(found)
-    ]
+    names = staff.names(conn) if any(record["staff_id"] for record in found.values()) else {}
+    return [_event(found[key], owners, answers[key], sealed.get(key), names, zone) for key in sorted(found)]
 
 
 def _answers(conn: Connection, records: Sequence[Row], owners: Mapping[int, Row]) -> dict[int, list[Row]]:
@@ -108,21 +104,12 @@ def _unasked(conn: Connection, owner: Row, at: datetime) -> list[Row]:
     return [row for row in consent.unasked(conn, ids, at) if row["recipient"] == owner["phone"]]
 
 
-def _staff(conn: Connection, record: Row) -> list[Row]:
-    """Return what the audit log says of the moment of a record that staff made."""
-    if record["how"] != "staff":
-        return []
-    at = record["at"]
-    noted = audit.find(conn, customer_id=record["customer_id"], since=at, until=at + _INSTANT)
-    return [row for row in reversed(noted) if not row["action"].endswith(_VIEWS)]
-
-
 def _event(
     record: Row,
     owners: Mapping[int, Row],
     answers: Sequence[Row],
     seal: Row | None,
-    staff: Sequence[Row],
+    names: Mapping[int, str],
     zone: ZoneInfo,
 ) -> Entry:
     message = {name: record[f"message_{name}"] for name in (*_MESSAGE, "created_at")}
@@ -136,9 +123,13 @@ def _event(
         "ends_at": moment(record["expires_at"], zone),
         "message": _message(message, zone) if message["direction"] else None,
         "confirmations": [_confirmation(row, zone) for row in answers],
-        "staff": [{"name": row["who"], "action": row["action"]} for row in staff],
+        "staff": _member(record["staff_id"], names),
         "seal": _seal(seal, zone) if seal else None,
     }
+
+
+def _member(staff_id: int | None, names: Mapping[int, str]) -> dict[str, Any] | None:
+    return {"id": str(staff_id), "name": names.get(staff_id)} if staff_id is not None else None
 
 
 def _message(row: Row, zone: ZoneInfo) -> dict[str, Any]:

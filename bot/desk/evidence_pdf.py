@@ -141,7 +141,7 @@ class _Paper(FPDF):
             ("Wording", wording),
             ("Language", entry["language"]),
             ("Reason", entry["reason"]),
-            ("Staff", ", ".join(f"{one['name']} ({one['action']})" for one in entry["staff"])),
+            ("Staff", f"{entry['staff']['name']} (account {entry['staff']['id']})" if entry["staff"] else None),
         )
         if entry["text"]:
             self._quote("The exact words that were shown", entry["text"])

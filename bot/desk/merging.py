@@ -19,7 +19,18 @@ from bot.desk.actor import Actor, NotPossible, note
 from bot.engine.programme import Programme
 from bot.loading import load_customers
 from bot.profile import history
-from storage import audit, consent, customers, erasures, holdings, loyalty, merging, messages, profile_changes
+from storage import (
+    audit,
+    consent,
+    customers,
+    erasures,
+    holdings,
+    indexing,
+    loyalty,
+    merging,
+    messages,
+    profile_changes,
+)
 from storage.database import Row, blank, writing
 from storage.ids import next_id
 
@@ -81,7 +92,8 @@ def merge(
         moved = merging.move_rows(conn, old_id, new_id)
         _move_points(conn, programme, actor, old, new, key, now)
         _move_profile(conn, programme, actor, old, new, now)
-        opted_out = _leave(conn, old, now)
+        opted_out = _leave(conn, actor, old, now)
+        indexing.refresh(conn, [old_id, new_id])  # vouchers and names are found with the new number now
         detail = {"old": old_id, "new": new_id, "key": key, "points": old["points"], "rows": moved}
         for customer_id in (old_id, new_id):
             note(conn, actor, "customer.merged", now, customer_id, opted_out=opted_out, **detail)
@@ -181,10 +193,10 @@ def _height(tier: str | None, programme: Programme) -> int:
     return next((place for place, each in enumerate(programme.tiers) if each.key == tier), -1)
 
 
-def _leave(conn: Connection, old: Row, now: datetime) -> bool:
+def _leave(conn: Connection, actor: Actor, old: Row, now: datetime) -> bool:
     """Opt the old number out, unless it is; whoever has it may START again."""
     if old["consent"] not in ("subscribed", "pending"):
         return False
     record = {"id": next_id(), "customer_id": old["id"], "status": "unsubscribed", "how": "staff", "at": now}
-    consent.insert(conn, [{**record, "reason": "merged"}])
+    consent.insert(conn, [{**record, "reason": "merged", "staff_id": actor.staff_id}])
     return True

@@ -31,6 +31,7 @@ SHOWN = 20  #: findings the walk remembers; one is enough to know
 _RECORD = (
     *("id", "customer_id", "status", "how", "wording", "version", "text", "language", "reason", "message_id", "at"),
     "expires_at",
+    "staff_id",
 )
 _MESSAGE = ("direction", "sender", "recipient", "body", "created_at")
 

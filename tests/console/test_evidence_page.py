@@ -137,11 +137,35 @@ def test_merged_numbers_are_in_one_file(shop: Shop, hiring: Hire) -> None:
         about, *events = entries(mia, customer_id)
         assert (about["number"], about["merged_numbers"]) == (ALICE, [BOB])
         assert [event["number"] for event in events] == [BOB, BOB, ALICE, ALICE, BOB]
-        assert (events[-1]["reason"], events[-1]["staff"]) == ("merged", [{"name": "Mia", "action": "customer.merged"}])
+        assert (events[-1]["reason"], events[-1]["staff"]) == ("merged", {"id": str(mia.id), "name": "Mia"})
     shop.says(BOB, "JOIN")  # whoever has the number now
     assert [event["number"] for event in entries(mia, alice)[1:]] == [ALICE, ALICE]
     assert entries(mia, bob)[0]["number"] == BOB
     assert sealing.check(shop.services.engine, "test secret").findings == []
+
+
+def test_staff_opt_somebody_out_who_asked(shop: Shop, hiring: Hire) -> None:
+    """Said at the till: consent ends at once, what waits is not sent, and the evidence says who and why."""
+    shop.joined(ALICE)
+    alice = shop.one("SELECT id FROM customers")
+    shop.execute("UPDATE messages SET state = 'queued', send_after = created_at WHERE direction = 'out'")
+    sam = hiring("support")
+    where = f"/console/customers/{alice}"
+    refused = sam.post(f"{where}/opt-out", {"reason": "  "}, follow_redirects=True)
+    assert "Say why" in refused.get_data(as_text=True)
+    done = sam.post(f"{where}/opt-out", {"reason": "said so at the <b>till</b>"}, follow_redirects=True)
+    page = done.get_data(as_text=True)
+    assert "said so at the &lt;b&gt;till&lt;/b&gt;" in page
+    assert f"{where}/opt-out" not in page
+    assert shop.one("SELECT consent FROM customers") == "unsubscribed"
+    assert {row["state"] for row in shop.rows("SELECT state FROM messages WHERE direction = 'out'")} == {"suppressed"}
+    shop.wait(timedelta(minutes=1))
+    record = entries(hiring("manager"), alice)[-1]
+    assert (record["how"], record["staff"]) == ("staff", {"id": str(sam.id), "name": "Sam"})
+    assert record["seal"]["number"] == 3
+    again = sam.post(f"{where}/opt-out", {"reason": "again"}, follow_redirects=True)
+    assert "opted out already" in again.get_data(as_text=True)
+    assert "consent.withdrawn" in logged(shop)
 
 
 def test_the_log_can_be_filtered(shop: Shop, bob: int, hiring: Hire) -> None:

@@ -133,6 +133,7 @@ def test_a_seal_can_only_be_added(shop: Shop, change: str) -> None:
         (_OF_MESSAGE.format("body = 'YES!'"), "changed"),
         (_OF_MESSAGE.format("sender = '+12015550199'"), "changed"),
         ("UPDATE consent_records SET message_id = NULL WHERE id = :id", "changed"),
+        ("UPDATE consent_records SET staff_id = 7 WHERE id = :id", "changed"),
         ("UPDATE seals SET at = (SELECT MIN(created_at) FROM customers) WHERE record_id = :id", "changed"),
         ("DELETE FROM consent_records WHERE id = :id", "missing"),
         ("UPDATE seals SET key = 'another' WHERE record_id = :id", "other key"),

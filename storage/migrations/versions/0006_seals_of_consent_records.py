@@ -39,6 +39,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('record_id', name=op.f('pk_seals')),
     sa.UniqueConstraint('number', name=op.f('uq_seals_number'))
     )
+    op.add_column('consent_records', sa.Column('staff_id', sa.BigInteger(), nullable=True))
     op.create_index('ix_consent_records_message_id', 'consent_records', ['message_id'], unique=False, sqlite_where=CAUSED, postgresql_where=CAUSED)
     op.create_index('ix_customers_merged_into', 'customers', ['merged_into'], unique=False, sqlite_where=MERGED, postgresql_where=MERGED)
     op.create_index('ix_audit_log_at', 'audit_log', ['at'], unique=False)
@@ -50,4 +51,5 @@ def downgrade() -> None:
     op.drop_index('ix_audit_log_at', table_name='audit_log')
     op.drop_index('ix_customers_merged_into', table_name='customers', sqlite_where=MERGED, postgresql_where=MERGED)
     op.drop_index('ix_consent_records_message_id', table_name='consent_records', sqlite_where=CAUSED, postgresql_where=CAUSED)
+    op.drop_column('consent_records', 'staff_id')
     op.drop_table('seals')
