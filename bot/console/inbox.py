@@ -11,7 +11,7 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from bot.console import session
-from bot.console.inbox_list import MOST, Lists, laid_over
+from bot.console.inbox_list import MOST, Lists, Shown, laid_over
 from bot.console.inbox_views import FIRST, NOBODY, View, flow_title, label, nothing, of_row, title
 from bot.console.language import _, language
 from bot.console.page import back, exact, page, say, zone
@@ -88,17 +88,25 @@ def _list(view: View, after: int | None) -> tuple[str, str, str]:
         shown.etag,
         lambda: render_template(
             "console/inbox_list.html",
+            entries=[_entry(known, each, full) for each in shown.shown],
             shown=shown,
             query=view.query(),
             after=after,
-            full=full,
             nothing=nothing(view.name),
-            now=shop.clock.now(),
         ),
     )
     over = laid_over(known.counts(shop), known.personal(shop, me.id, shown))
     etag = hashlib.blake2b(f"{shown.etag} {language()} {full} {over}".encode(), digest_size=12).hexdigest()
     return html, over, etag
+
+
+def _entry(known: Lists, each: Shown, full: bool) -> Markup:
+    """Return one entry's HTML; most entries of a list that changed are what they were."""
+
+    def make() -> Markup:
+        return Markup(render_template("console/inbox_entry.html", each=each, full=full))
+
+    return known.once(("entry", each, language(), full), None, make)
 
 
 @blueprint.app_template_global("inbox_bar")

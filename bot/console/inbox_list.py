@@ -31,7 +31,7 @@ MOST_UNREAD = 9
 FRESH = 1.0  #: seconds for which nobody looks again whether anything changed
 COUNTS_FRESH = 5.0  #: the same for the sizes of views
 PERSONAL_FRESH = 10.0  #: the same for what somebody read elsewhere, in another process
-_KEPT = 400  #: views kept at most
+_KEPT = 5_000  #: pages and entries kept at most
 
 T = TypeVar("T")
 
@@ -135,7 +135,9 @@ class Lists:
     def personal(self, shop: Services, me: int, shown: List) -> dict[str, Any]:
         """Return what only this person sees of a page: unread texts of each customer, and how many are theirs."""
         moment = time.monotonic() // PERSONAL_FRESH
-        return self.once(("personal", me), (shown.etag, moment), lambda: _personal(shop, me, shown))
+        mine = self.once(("personal", me, "mine"), moment, lambda: _mine(shop, me))
+        unread = self.once(("personal", me, "unread"), (shown.etag, moment), lambda: _unread(shop, me, shown))
+        return {"unread": unread, "mine": mine}
 
 
 def _list(shop: Services, view: View, me: int, after: int | None) -> List:
@@ -208,12 +210,16 @@ def _counts(shop: Services) -> dict[str, int]:
         return {name: inbox.count(conn, each, now, MOST + 1) for name, each in wanted.items()}
 
 
-def _personal(shop: Services, me: int, shown: List) -> dict[str, Any]:
+def _mine(shop: Services, me: int) -> int:
     now = shop.clock.now()
     with reading(shop.engine) as conn:
+        return inbox.count(conn, View("mine").wanted(conn, me, zone(), now), now, MOST + 1)
+
+
+def _unread(shop: Services, me: int, shown: List) -> dict[str, int]:
+    with reading(shop.engine) as conn:
         unread = desk.unread(conn, me, [each.id for each in shown.shown], MOST_UNREAD + 1)
-        mine = inbox.count(conn, View("mine").wanted(conn, me, zone(), now), now, MOST + 1)
-    return {"unread": {str(each): many for each, many in unread.items() if many}, "mine": mine}
+    return {str(each): many for each, many in unread.items() if many}
 
 
 def laid_over(counts: Mapping[str, int], personal: Mapping[str, Any]) -> str:
