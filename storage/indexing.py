@@ -21,7 +21,8 @@ from storage.messages import MARKETING, messages
 from storage.profile_changes import profile_changes
 from storage.wording import Phrase, code_words, number_words, words
 
-BATCH = 500  #: rows of one transaction, so that no text waits long for a writer on SQLite
+BATCH = 200  #: rows of one transaction, so that no text waits long for a writer on SQLite
+TOUCHED = 2_000  #: rows looked at for customers who changed
 AGAIN = distance(timedelta(minutes=1))  #: how late a transaction may commit
 PROGRESS = "search"  #: the switch that says how far the index is
 
@@ -53,6 +54,10 @@ _BODIES = select(messages.c.id, messages.c.customer_id, messages.c.body).where(
 #: Rows that come with a change of what a customer is found by.
 _TOUCHING = {"vouchers": vouchers.vouchers, "profile_changes": profile_changes}
 _TOUCHED = {name: _touched(table) for name, table in _TOUCHING.items()}
+_ENDS = {
+    name: select(table.c.id).where(table.c.id > _after).order_by(table.c.id).limit(1).offset(_count)
+    for name, table in _TOUCHING.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,8 @@ def look(connection: Connection, limit: int = BATCH) -> Work | None:
     touched = {row.customer_id for row in connection.execute(_BODIES, {"ids": late}) if row.customer_id}
     for name, statement in _TOUCHED.items():
         after = _again_from(known[name])
-        until = min(_newest_id(connection, _TOUCHING[name]), after + 5 * AGAIN)
+        until = connection.execute(_ENDS[name], {"after": after, "count": TOUCHED}).scalar()
+        until = until or _newest_id(connection, _TOUCHING[name])
         touched.update(connection.execute(statement, {"after": after, "until": until}).scalars())
         then[name] = max(known[name], until)
     stale = _stale(connection, touched.difference(new, earlier))

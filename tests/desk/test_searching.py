@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from bot.desk import erasing, searching
+from bot.desk import erasing, merging, searching
 from bot.desk.actor import Actor
 from bot.workers import TICKS
-from storage import customers, indexing, search, shelves
+from storage import customers, indexing, profile_changes, search, shelves, vouchers
 from storage.database import open_engine, reading, writing
 from storage.ids import next_id
 from storage.wording import wanted_in_texts, words
@@ -87,6 +87,38 @@ def test_a_changed_name_is_found(shop: Shop) -> None:
         indexing.refresh(conn, [alice])
     assert find(shop, "zoe").customers == ()
     assert [each.id for each in find(shop, "ann").customers] == [alice]
+
+
+def test_what_staff_change_is_found(shop: Shop) -> None:
+    """A name set at the desk, noted among the changes, and a voucher given there are found after the next tick."""
+    shop.says(ALICE, "hello")
+    tick(shop)
+    with writing(shop.services.engine) as conn:
+        alice = conn.exec_driver_sql("SELECT id FROM customers").scalar_one()
+        now = shop.clock.now()
+        customers.change(conn, [(alice, {"name": "Zoë Quill"})])
+        change = {"id": next_id(), "customer_id": alice, "field": "name", "after": "Zoë Quill", "by": "1", "at": now}
+        profile_changes.insert(conn, [change])
+    tick(shop)
+    assert [each.id for each in find(shop, "quill").customers] == [alice]
+    with writing(shop.services.engine) as conn:
+        given = {"id": next_id(), "customer_id": alice, "code": "K7MR-2XWD", "name": "Latte", "issued_at": now}
+        vouchers.insert(conn, [{**given, "ends_at": now}])
+    tick(shop)
+    for code in ("k7mr-2xwd", "K7MR2XWD", "k7mr2"):
+        assert [each.id for each in find(shop, code).customers] == [alice], code
+
+
+def test_a_merged_number_leads_to_the_new_one(shop: Shop) -> None:
+    """What moved to another number is found there at once."""
+    for phone in (ALICE, BOB):
+        shop.joined(phone)
+    alice, bob = (int(shop.one("SELECT id FROM customers WHERE phone = :p", p=phone)) for phone in (ALICE, BOB))
+    with writing(shop.services.engine) as conn:
+        customers.change(conn, [(alice, {"name": "Zoë Quill"})])
+    tick(shop)
+    merging.merge(shop.services.engine, shop.services.catalog.book.programme, NORA, alice, bob, shop.clock.now())
+    assert bob in [each.id for each in find(shop, "quill").customers]
 
 
 def test_the_audit_log_has_counts_and_no_words(shop: Shop) -> None:
