@@ -122,6 +122,19 @@ def first_since(connection: Connection, moment: datetime) -> int | None:
     return _bound(connection, _FIRST_SINCE, moment)
 
 
+def is_there(connection: Connection, staff_id: int | None, customer_id: int, action: str, since: datetime) -> bool:
+    """Say whether somebody did this to a customer since then. Asks for no order: the customer's index decides."""
+    query = select(
+        exists().where(
+            audit_log.c.customer_id == customer_id,
+            audit_log.c.staff_id.is_not_distinct_from(staff_id),
+            audit_log.c.action == action,
+            audit_log.c.at >= since,
+        )
+    )
+    return bool(connection.execute(query).scalar())
+
+
 def forget(connection: Connection, before_id: int) -> int:
     """Delete entries with smaller ids; return how many."""
     switches.set(connection, KEPT_FROM, max(before_id, switches.get(connection, KEPT_FROM) or 0))

@@ -192,15 +192,7 @@ def request_of(row: Row, people: Mapping[int, str]) -> Request:
 
 
 def _was_viewed(conn: Connection, actor: Actor, customer_id: int, now: datetime) -> bool:
-    looks = audit.find(
-        conn,
-        staff_id=actor.staff_id,
-        customer_id=customer_id,
-        action="customer.viewed",
-        since=now - _VIEWED_FOR,
-        limit=1,
-    )
-    return bool(looks)
+    return audit.is_there(conn, actor.staff_id, customer_id, "customer.viewed", now - _VIEWED_FOR)
 
 
 def _entries(

@@ -18,7 +18,7 @@ from bot.desk.deed import deed, points_end, reason_of, told
 from bot.engine.effects import AddEntry
 from bot.engine.programme import Programme
 from storage import approvals, loyalty, staff, vouchers
-from storage.database import Row, reading
+from storage.database import Row, reading, writing
 from storage.ids import next_id
 
 MOST = 1_000_000
@@ -112,10 +112,10 @@ def refuse(engine: Engine, programme: Programme, actor: Actor, approval_id: int,
     """Do not let it happen, and say why. Raises NotPossible when it is decided already, or there is no reason."""
     answer = reason_of(answer)
     asked = _asked(engine, actor, approval_id)
-    with deed(engine, programme, asked["customer_id"], actor.staff_id, now) as context:
-        _decide(context.conn, programme, actor, approval_id, "refused", answer, now)
+    with writing(engine) as conn:  # also for a customer who was merged or erased meanwhile
+        _decide(conn, programme, actor, approval_id, "refused", answer, now)
         detail = {"points": asked["points"], "approval": str(approval_id)}
-        note(context.conn, actor, "points.refused", now, asked["customer_id"], **detail)
+        note(conn, actor, "points.refused", now, asked["customer_id"], **detail)
 
 
 def limit_of(programme: Programme, actor: Actor) -> int:

@@ -378,3 +378,15 @@ def test_two_staff_and_a_customer_at_once_lose_nothing(desk: Desk, sam: Actor, m
     for each in threads:
         each.join()
     assert desk.balance() == 60 + 80 + (desk.shop.one("SELECT sum(points) FROM ledger WHERE kind = 'burn'") or 0)
+
+
+def test_a_request_can_be_refused_when_its_customer_is_no_more(desk: Desk, sam: Actor, mia: Actor) -> None:
+    """Merged into another customer meanwhile: it cannot be allowed, but it does not stay open for ever."""
+    desk.shop.joined("+12015550144")
+    bruno = desk.shop.one("SELECT id FROM customers WHERE phone = '+12015550144'")
+    waiting = desk.adjust(sam, 500)
+    desk.shop.execute("UPDATE customers SET merged_into = :into WHERE id = :id", into=bruno, id=desk.alice)
+    with pytest.raises(NotPossible, match="another customer"):
+        desk.allow(mia, waiting.approval_id)
+    desk.refuse(mia, waiting.approval_id, "Merged")
+    assert desk.shop.one("SELECT decision FROM approvals") == "refused"
