@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Index, Select, Table, bindparam, delete, func, select
+from sqlalchemy import BigInteger, Column, Connection, Index, Select, Table, bindparam, delete, exists, func, select
 
 from storage import switches
 from storage.database import Document, Id, Moment, Row, Words, all_rows, first_row, insert_rows, metadata
