@@ -53,7 +53,8 @@ class Shown:
     assignee: str | None
     snoozed_until: datetime | None
     done: bool
-    fate: fates.Fate | None  #: of a text of ours that did not arrive
+    trouble: str | None  #: why the text did not arrive, or was not taken, in English
+    code: str | None  #: the carrier's code for it
     tags: tuple[str, ...]
     there: tuple[tuple[int, str, bool], ...]  #: who has it open: id, name, whether they are writing
     message_id: int | None
@@ -172,7 +173,8 @@ def _one(
     person: Row, text: Row | None, names: Mapping[int, str], there: tuple[tuple[int, str, bool], ...], now: datetime
 ) -> Shown:
     ours = text is not None and text["direction"] == "out"
-    fate = fates.fate_of(text, now) if text is not None and ours else None
+    fate = fates.fate_of(text, now) if text is not None else None
+    bad = fate if fate is not None and fate.tone == "bad" else None
     held = person["held_until"] is not None and person["held_until"] > now
     settled = person["done_message_id"] is not None and (person["newest_id"] or 0) <= person["done_message_id"]
     snoozed = settled and person["snoozed_until"] is not None and person["snoozed_until"] > now
@@ -190,7 +192,8 @@ def _one(
         assignee=names.get(person["assignee_id"] or 0),
         snoozed_until=person["snoozed_until"] if snoozed else None,
         done=settled and person["snoozed_until"] is None,
-        fate=fate if fate is not None and fate.tone == "bad" else None,
+        trouble=(bad.error or bad.words.message) if bad is not None else None,
+        code=bad.code if bad is not None else None,
         tags=tuple(str(tag) for tag in person["tags"]),
         there=there,
         message_id=text["id"] if text is not None else None,
