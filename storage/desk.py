@@ -123,15 +123,19 @@ _ATTEND = for_both(
     )
 )
 _LEAVE = delete(presence).where(presence.c.staff_id == bindparam("staff_id"))
-_read_upto = func.coalesce(
-    select(reads.c.message_id)
-    .where(reads.c.staff_id == bindparam("staff_id"), reads.c.customer_id == customers.c.id)
-    .scalar_subquery(),
-    0,
-)
 _unread = (
     select(messages.c.id)
-    .where(messages.c.customer_id == customers.c.id, messages.c.direction == "in", messages.c.id > _read_upto)
+    .where(
+        messages.c.customer_id == customers.c.id,
+        messages.c.direction == "in",
+        messages.c.id
+        > func.coalesce(
+            select(reads.c.message_id)
+            .where(reads.c.staff_id == bindparam("staff_id"), reads.c.customer_id == customers.c.id)
+            .scalar_subquery(),
+            0,
+        ),
+    )
     .limit(bindparam("most"))
     .correlate(customers)
     .subquery("unread")
