@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from bot.delivery.recording import record_carrier_opt_out
 from bot.desk import sealing
 from bot.desk.actor import Actor
 from bot.desk.evidence import evidence
+from bot.desk.evidence_compare import compare
 from bot.desk.evidence_file import public_key, signed, verify
 from storage import consent, seals
-from storage.database import writing
+from storage.database import reading, writing
 from storage.ids import distance, next_id
 from storage.migrate import upgrade
 from tests.shop import ALICE, BOB, CHARLIE, Shop, open_shop
@@ -301,6 +303,54 @@ def test_it_says_what_was_changed(shop: Shop, edit: Any, words: str) -> None:
     edit(data["entries"])
     problems = verify(json.dumps(data, ensure_ascii=False, indent=2).encode() + b"\n").problems
     assert any(words in problem for problem in problems), problems
+
+
+def beside(shop: Shop, content: bytes) -> list[str]:
+    """Compare a file with the database as it is now."""
+    with reading(shop.services.engine) as conn:
+        return compare(conn, verify(content).entries)
+
+
+def test_what_goes_on_is_no_difference(shop: Shop) -> None:
+    """Later records, seals and delivery reports do not contradict a file that was made before."""
+    content = file_of(shop, BOB)
+    seal(shop)
+    shop.says(BOB, "START")
+    shop.wait(timedelta(days=1))
+    shop.execute("UPDATE messages SET state = 'delivered', sid = 'SM' || id WHERE direction = 'out'")
+    assert beside(shop, content) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("UPDATE consent_records SET text = 'More' WHERE text IS NOT NULL", "text is 'Corner Cup Regulars"),
+        ("UPDATE messages SET body = 'NO' WHERE body = 'YES'", "message's body is 'YES' in the file and 'NO'"),
+        ("UPDATE messages SET recipient = 'x' WHERE direction = 'out'", "confirmation 1's recipient is"),
+        ("DELETE FROM messages WHERE direction = 'out'", "the file has 1 confirmations, the database 0"),
+        ("UPDATE consent_records SET message_id = NULL", "the message is only in the file"),
+        ("DELETE FROM consent_records", "is not in the database"),
+        ("UPDATE seals SET digest = 'x'", "its seal is not the one in the file"),
+        ("DELETE FROM seals WHERE number > 2", "The chain of seals ends before number 5"),
+    ],
+)
+def test_it_says_what_differs_from_the_database(shop: Shop, change: str, words: str) -> None:
+    """A good file beside a database that was changed: each difference with both values."""
+    seal(shop)
+    content = file_of(shop, BOB)
+    behind_the_guard(shop, change)
+    assert any(words in difference for difference in beside(shop, content)), beside(shop, content)
+
+
+def test_what_the_carrier_reported_is_evidence(shop: Shop) -> None:
+    """An opt-out the carrier tells us of points to the message it refused."""
+    [message] = shop.rows("SELECT * FROM messages WHERE direction = 'out' AND recipient = :to LIMIT 1", to=ALICE)
+    with writing(shop.services.engine) as conn:
+        record_carrier_opt_out(conn, message["customer_id"], message["id"], shop.clock.now())
+    left = json.loads(file_of(shop, ALICE))["entries"][-1]
+    assert (left["status"], left["how"], left["reason"]) == ("unsubscribed", "carrier", "carrier error 21610")
+    assert (left["message"]["direction"], left["message"]["recipient"]) == ("out", ALICE)
+    assert left["confirmations"] == []
 
 
 @pytest.mark.parametrize(
