@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, String, bindparam, cast, delete, func, literal, null, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    String,
+    bindparam,
+    cast,
+    delete,
+    func,
+    literal,
+    literal_column,
+    null,
+    select,
+    update,
+)
 
 from storage.customers import customers
 from storage.database import Row, blank
@@ -18,7 +31,7 @@ _LOCK_MESSAGES = select(messages.c.id).where(messages.c.customer_id == _WHO).ord
 _BEING_SENT = select(func.count()).where(
     messages.c.customer_id == _WHO, messages.c.state == SENDING, messages.c.claimed_until.is_not(None)
 )
-_EMPTY_LOTS = update(lots).where(lots.c.customer_id == _WHO).values(remaining=0)
+_EMPTY_LOTS = update(lots).where(lots.c.customer_id == _WHO, lots.c.remaining > literal_column("0")).values(remaining=0)
 _STOCK_HELD = (
     select(vouchers.c.reward, func.count().label("held"))
     .where(vouchers.c.customer_id == _WHO, vouchers.c.status == ISSUED, vouchers.c.reward.is_not(None))
@@ -66,17 +79,14 @@ def empty_lots(connection: Connection, customer_id: int) -> None:
     connection.execute(_EMPTY_LOTS, {"the_customer": customer_id})
 
 
-def delete_rows(connection: Connection, customer_id: int) -> dict[str, int]:
-    """Delete everything that is to be deleted; return how many rows of which table.
+def delete_rows(connection: Connection, customer_id: int) -> None:
+    """Delete everything that is to be deleted.
 
     The erasure must have been noted before: the triggers of append-only tables look for it.
     """
-    found = {}
     for holding in HOLDINGS:
         if holding.erasing == "delete":
-            gone = connection.execute(delete(holding.table).where(holding.whose), {"customer_id": customer_id})
-            found[holding.table.name] = gone.rowcount
-    return {name: count for name, count in found.items() if count}
+            connection.execute(delete(holding.table).where(holding.whose), {"customer_id": customer_id})
 
 
 def blank_ledger(connection: Connection, customer_id: int) -> int:

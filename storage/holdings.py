@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, func, select, union_all
 
 from storage.answers import staff_answers
 from storage.approvals import approvals
@@ -39,7 +39,14 @@ Merging = Literal["move", "fill", "delete", "stay"]
 
 _WHO: ColumnElement[Any] = bindparam("customer_id")
 _MESSAGE_IDS = select(messages.c.id).where(messages.c.customer_id == _WHO)
-_SIDS = select(messages.c.sid).where(messages.c.customer_id == _WHO, messages.c.sid.is_not(None))
+_log = status_log.alias()
+#: Reports of their messages, and those that came before anybody knew whose they are; each by its own index.
+_REPORTS = union_all(
+    select(_log.c.id).join(messages, messages.c.id == _log.c.message_id).where(messages.c.customer_id == _WHO),
+    select(_log.c.id)
+    .join(messages, messages.c.sid == _log.c.sid)
+    .where(messages.c.customer_id == _WHO, _log.c.message_id.is_(None)),
+)
 _NOTE_IDS = select(notes.c.id).where(notes.c.customer_id == _WHO)
 
 
@@ -64,16 +71,18 @@ def _of(table: Table, erasing: Erasing = "delete", merging: Merging = "move", *s
     return Holding(table, table.c.customer_id == _WHO, erasing, merging, frozenset(staff_only))
 
 
+def _within(table: Table, first: str) -> ColumnElement[bool]:
+    """Return the condition for a table whose key begins with another column: one step for each of its few values."""
+    other, column = table.alias(), table.c[first]
+    walk = select(func.min(column).label("value")).cte(f"{table.name}_walk", recursive=True)
+    following = select(func.min(other.c[first])).where(other.c[first] > walk.c.value).scalar_subquery()
+    walk = walk.union_all(select(following).where(walk.c.value.is_not(None)))
+    return and_(column.in_(select(walk.c.value)), table.c.customer_id == _WHO)
+
+
 #: In the order in which rows are deleted: whatever points at a row goes before it.
 HOLDINGS: tuple[Holding, ...] = (
-    Holding(
-        status_log,
-        or_(
-            status_log.c.message_id.in_(_MESSAGE_IDS),
-            and_(status_log.c.message_id.is_(None), status_log.c.sid.in_(_SIDS)),
-        ),
-        merging="stay",
-    ),
+    Holding(status_log, status_log.c.id.in_(_REPORTS), merging="stay"),
     Holding(mentions, mentions.c.note_id.in_(_NOTE_IDS), "delete", "stay", frozenset({"staff_id", "read_at"})),
     _of(notes, "delete", "move", "staff_id"),
     _of(lessons, "delete", "move", "staff_id"),
@@ -92,10 +101,10 @@ HOLDINGS: tuple[Holding, ...] = (
     _of(approvals, "delete", "move", "asked_by", "decided_by"),
     _of(profile_changes),
     _of(facts),
-    _of(starts, "delete", "fill"),
+    Holding(starts, _within(starts, "flow"), merging="fill"),
     _of(vouchers, "delete", "move", "redeemed_by"),
     _of(consent_records, "delete", "stay"),
-    _of(customer_tags, "delete", "stay"),  # follows customers.tags by a trigger
+    Holding(customer_tags, _within(customer_tags, "tag"), merging="stay"),  # follows customers.tags by a trigger
     _of(lots, "keep", "move"),
     _of(ledger, "blank", "stay", "staff_id"),
     _of(seals, "keep", "stay"),
@@ -123,12 +132,14 @@ NOBODYS = frozenset(
 )
 
 
-def counts(connection: Connection, customer_id: int, *, derived: bool = False) -> dict[str, int]:
-    """Return how many rows of each table, or of each derived table, are a customer's; tables without are left out."""
+#: Tables of which an erasure leaves nothing.
+EMPTIED = frozenset(holding.table.name for holding in HOLDINGS if holding.erasing == "delete")
+
+
+def counts(connection: Connection, customer_id: int) -> dict[str, int]:
+    """Return how many rows of each table are a customer's; tables without one are left out."""
     found = {}
     for holding in HOLDINGS:
-        if derived and not holding.derived:
-            continue
         query = select(func.count()).select_from(holding.table).where(holding.whose)
         found[holding.table.name] = connection.execute(query, {"customer_id": customer_id}).scalar_one()
     return {name: count for name, count in found.items() if count}

@@ -24,10 +24,11 @@ BUSY = (sqlite3.Error, psycopg.Error)  #: what a driver raises when somebody els
 _IN_MEMORY = 64 * 1024 * 1024  # bytes; a larger file is copied by way of the disk
 _PATIENCE = 25  # looks, a fifth of a second apart, for transactions that began before the erasure to end
 _NAMES = sorted({vocabulary.name, *(holding.table.name for holding in HOLDINGS if holding.erasing != "keep")})
-#: A transaction that still sees the deleted rows makes VACUUM FULL carry them over.
-_OLDER = """SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_xmin IS NOT NULL
-    AND datname = current_database() AND age(backend_xmin) > age(%s::text::xid)"""
-
+#: VACUUM FULL carries over what any transaction may still see: one of this database that began before, and by way of
+#: its own snapshot whatever is older than the oldest one that is being written in the whole cluster.
+_ALL_PAST = """SELECT pg_snapshot_xmin(pg_current_snapshot()) >= %(now)s::xid8 AND NOT EXISTS (
+    SELECT 1 FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()
+    AND age(backend_xmin) > age(%(now)s::xid))"""
 #: Columns whose sample values PostgreSQL keeps although the table is empty: ANALYZE passes over an empty table.
 _SAMPLED = """SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
     JOIN pg_stats USING (attname) WHERE attrelid = %s::regclass AND tablename = %s AND schemaname = current_schema()"""
@@ -71,18 +72,25 @@ def _scrub_file(driver: Any, bytes_: int) -> bool:
 
 
 def _scrub_tables(driver: Any) -> bool:
-    horizon = driver.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text").fetchone()[0]
-    for _ in range(_PATIENCE):
-        if not driver.execute(_OLDER, (horizon,)).fetchone()[0]:
-            break
-        driver.execute("SELECT pg_sleep(0.2)")
-    else:
+    if not _alone_with_now(driver):
         return False
     driver.execute("VACUUM (FULL, ANALYZE) " + ", ".join(f'"{name}"' for name in _NAMES))
     for name in _NAMES:
         _forget_samples(driver, name)
+    if not _alone_with_now(driver):  # somebody may have begun meanwhile who still sees the old samples
+        return False
     driver.execute("VACUUM (FULL) pg_catalog.pg_statistic")
     return True
+
+
+def _alone_with_now(driver: Any) -> bool:
+    """Wait until nobody sees what was there before this moment; False when somebody takes too long."""
+    horizon = driver.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text").fetchone()[0]
+    for _ in range(_PATIENCE):
+        if driver.execute(_ALL_PAST, {"now": horizon}).fetchone()[0]:
+            return True
+        driver.execute("SELECT pg_sleep(0.2)")
+    return False
 
 
 def _forget_samples(driver: Any, table: str) -> None:

@@ -93,9 +93,10 @@ def _erase_one(conn: Connection, secret_key: str, actor: Actor, row: Row, now: d
     for reward, held in forgetting.unused_rewards(conn, customer_id).items():
         loyalty.take_stock(conn, reward, -held, None)
     _close_account(conn, customer_id, row["points"], now)
-    indexed = holdings.counts(conn, customer_id, derived=True)
+    found = holdings.counts(conn, customer_id)
+    counts = {name: count for name, count in found.items() if name in holdings.EMPTIED}
     search.forget(conn, customer_id)
-    counts = {**indexed, **forgetting.delete_rows(conn, customer_id)}
+    forgetting.delete_rows(conn, customer_id)
     counts["ledger"] = forgetting.blank_ledger(conn, customer_id)
     forgetting.make_shell(conn, row, secrets.token_hex(16))
     erasures.counted(conn, customer_id, counts)

@@ -25,7 +25,6 @@ def certificate(conn: Connection, shop: Shop, customer_id: int, now: datetime) -
     if found is None or row is None:
         raise NotPossible("This customer was not erased.")
     rows = holdings.counts(conn, customer_id)
-    emptied = {holding.table.name for holding in holdings.HOLDINGS if holding.erasing == "delete"}
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -37,8 +36,8 @@ def certificate(conn: Connection, shop: Shop, customer_id: int, now: datetime) -
         "erased_by": _who(conn, found["by"]),
         "number_digest": found["number_digest"],
         "deleted": _sorted(found["counts"]),
-        "left": {name: rows[name] for name in sorted(emptied & rows.keys())},
-        "kept": {name: rows[name] for name in sorted(rows.keys() - emptied)},
+        "left": {name: rows[name] for name in sorted(holdings.EMPTIED & rows.keys())},
+        "kept": {name: rows[name] for name in sorted(rows.keys() - holdings.EMPTIED)},
         "files_scrubbed_at": found["scrubbed_at"].isoformat() if found["scrubbed_at"] else None,
         "suppression_lifted_at": found["lifted_at"].isoformat() if found["lifted_at"] else None,
     }

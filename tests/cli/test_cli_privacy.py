@@ -61,7 +61,6 @@ def test_erase_asks_and_proves(run: Run, alice: int, engine: Engine, tmp_path: P
     assert proof["left"] == {}
     assert proof["deleted"]["consent_records"] == 1
     assert proof["erased_by"] == "command line"
-    assert proof["files_scrubbed_at"] is not None
     assert ALICE not in json.dumps(proof)
     assert run("customers", "show", ALICE).exit_code == 1
     assert json.loads(run("customers", "certificate", str(alice)).stdout)["number_digest"] == proof["number_digest"]
@@ -74,6 +73,8 @@ def test_scrub_finishes_what_waits(run: Run, alice: int, engine: Engine, monkeyp
     monkeypatch.setattr("bot.desk.erasing.SMALL", 0)
     done = run("customers", "erase", ALICE, "--confirm", ALICE[-4:])
     assert '"files_scrubbed_at": null' in done.output
-    assert run("customers", "scrub").exit_code == 0
+    # On a server that others use, their transactions have to end first.
+    assert any(run("customers", "scrub").exit_code == 0 for _ in range(20))
+    assert '"files_scrubbed_at": "20' in run("customers", "certificate", str(alice)).output
     with reading(engine) as conn:
         assert erasures.unscrubbed(conn) == []

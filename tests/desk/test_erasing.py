@@ -35,6 +35,14 @@ def shop(database_url: str) -> Iterator[Shop]:
         yield shop
 
 
+def scrubbed(shop: Shop) -> None:
+    """Scrub until it is done: on a server that others use, their transactions have to end first."""
+    for _ in range(20):
+        if erasing.scrub(shop.services.engine, shop.clock.now()):
+            return
+    raise AssertionError("somebody else's transaction lasted too long")
+
+
 def erased(shop: Shop, customer_id: int, confirmed: str = PHONE[-4:], actor: Actor = MANAGER) -> list[int]:
     services = shop.services
     return erasing.erase(services.engine, services.settings.secret_key, actor, customer_id, confirmed, shop.clock.now())
@@ -85,6 +93,7 @@ def test_it_leaves_no_trace(shop: Shop, capfd: pytest.CaptureFixture[str]) -> No
 
     assert erased(shop, customer_id) == [customer_id]
 
+    scrubbed(shop)
     engine.dispose()
     after, raw = tables_of(engine), files_of(engine)
     assert [mark for mark in MARKS if mark in after] == []
@@ -98,6 +107,7 @@ def test_it_leaves_a_shell_and_a_digest(shop: Shop) -> None:
     customer_id = known_customer(shop)
     amounts = shop.rows("SELECT id, kind, points FROM ledger WHERE customer_id = :c ORDER BY id", c=customer_id)
     erased(shop, customer_id)
+    scrubbed(shop)
 
     row = shop.rows("SELECT * FROM customers WHERE id = :c", c=customer_id)[0]
     assert row["phone"].startswith("erased:")

@@ -139,5 +139,8 @@ def test_a_large_database_is_scrubbed_in_the_night(shop: Shop, monkeypatch: pyte
     tick(shop.services)
     assert shop.one("SELECT scrubbed_at FROM erasures") is None
     shop.clock.turn_to(shop.clock.now() + timedelta(hours=15))  # from noon to three at night
-    tick(shop.services)
+    for _ in range(20):  # on a server that others use, their transactions have to end first
+        tick(shop.services)
+        if shop.one("SELECT scrubbed_at FROM erasures") is not None:
+            break
     assert shop.one("SELECT scrubbed_at FROM erasures") is not None
