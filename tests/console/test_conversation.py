@@ -8,9 +8,6 @@ from html import unescape
 
 import pytest
 
-from bot.console.elsewhere import SENTENCES
-from bot.delivery import codes
-from bot.gate.reasons import REASONS
 from storage import audit, customers, messages
 from storage.database import reading, writing
 from storage.ids import next_id
@@ -244,9 +241,3 @@ def test_their_time_is_told_when_it_is_another(shop: Shop, hiring: Hire, alice: 
     text = sam.read(conversation(alice))
     assert "there it is 9:00 AM" in text
     assert "(Los Angeles)" in text
-
-
-def test_the_words_of_the_layers_below_are_listed_for_translation() -> None:
-    """Every reason of the gate and every error of the carrier stands where translations collect it."""
-    listed = {each.message for each in SENTENCES}
-    assert listed == {*REASONS.values(), *codes.WORDS.values(), codes.in_words("12345")}
