@@ -10,6 +10,7 @@ import click
 from bot.apply import Context, Rows, apply_all
 from bot.cli.opened import Desk, desk, number
 from bot.cli.shown import as_json, picked, say, table, when
+from bot.desk.actor import Actor, note
 from bot.engine.effects import AddEntry
 from bot.errors import Conflict
 from bot.loading import load_customers
@@ -19,6 +20,7 @@ from storage.errors import NotEnoughPoints
 from storage.ids import next_id
 
 _MOST = 1_000_000
+_OPERATOR = Actor(None, "command line", "admin")
 
 
 @click.group()
@@ -121,4 +123,5 @@ def _write(opened: Desk, phone: str, count: int, kind: Literal["earn", "adjust"]
         expires_at = now + programme.points_expire_after if count > 0 and programme.points_expire_after else None
         apply_all([AddEntry(kind, count, key, reason, expires_at=expires_at)], context)
         rows.flush(conn, now)
+        note(conn, _OPERATOR, "points.adjusted", now, record["id"], points=count)
     return f"{count:+} points for {phone}: {record['points'] + count} points now. Key: {key}"

@@ -6,20 +6,19 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from bot.cli.opened import desk
+from bot.cli.opened import Desk, desk
 from bot.cli.shown import as_json, picked, say, table, when
+from bot.desk import vouchers as at_the_desk
+from bot.desk.actor import Actor, NotPossible
+from bot.desk.vouchers import normal
+from bot.engine.programme import Programme
 from bot.phone import parse
 from storage import customers
 from storage import vouchers as codes
-from storage.database import reading, writing
+from storage.database import reading
 
 _SHOWN = ("code", "name", "reward", "cost", "status", "issued_at", "ends_at", "redeemed_at", "redeemed_by", "reason")
-_WHY = {
-    "unknown": "There is no voucher {code}.",
-    "redeemed": "{code} was used already{when}{by}.",
-    "revoked": "{code} was taken back{reason}.",
-    "expired": "{code} was good until {ends}.",
-}
+_OPERATOR = Actor(None, "command line", "admin")
 
 
 @click.group()
@@ -59,34 +58,30 @@ def redeem(code: str, by: str) -> None:
       python -m bot vouchers redeem k7mr2xwd --by Kim
     """
     with desk() as opened:
-        zone = ZoneInfo(opened.catalog.book.programme.shop.zone)
-        with writing(opened.engine) as conn:
-            used = codes.redeem(conn, normal(code), by, opened.clock.now())
-            if isinstance(used, str):
-                row = codes.by_code(conn, normal(code)) or {"redeemed_at": None, "redeemed_by": None, "reason": None}
-                words = _WHY[used].format(
-                    code=normal(code),
-                    when=f" on {when(row['redeemed_at'], zone)}" if row["redeemed_at"] else "",
-                    by=f" by {row['redeemed_by']}" if row["redeemed_by"] else "",
-                    reason=f": {row['reason']}" if row["reason"] else "",
-                    ends=when(row.get("ends_at"), zone),
-                )
-                raise click.ClickException(words)
-    say(f"[bold green]{used['code']}[/] is good: [bold]{used['name']}[/]. It is used now.")
+        try:
+            actor = Actor(None, by, "admin")
+            used = at_the_desk.redeem(opened.engine, _programme(opened), actor, code, "", opened.clock.now())
+        except NotPossible as trouble:
+            raise click.ClickException(str(trouble)) from None
+    say(f"[bold green]{used.code}[/] is good: [bold]{used.name}[/]. It is used now.")
 
 
 @vouchers.command()
 @click.argument("code")
 @click.option("--reason", required=True, help="Why; it stays with the voucher.")
-def revoke(code: str, reason: str) -> None:
-    """Take an unused voucher back. Its points are not given back; `points adjust` does that."""
-    with desk() as opened, writing(opened.engine) as conn:
-        if not codes.revoke(conn, normal(code), reason):
-            raise click.ClickException(f"{normal(code)} is no unused voucher.")
-    say(f"{normal(code)} is void.")
+@click.option("--points-back", is_flag=True, help="Give the points back that it cost.")
+def revoke(code: str, reason: str, points_back: bool) -> None:
+    """Take an unused voucher back. Exit code 1, with the reason, when it is none."""
+    with desk() as opened:
+        try:
+            now = opened.clock.now()
+            gone = at_the_desk.revoke(
+                opened.engine, _programme(opened), _OPERATOR, code, reason, points_back=points_back, now=now
+            )
+        except NotPossible as trouble:
+            raise click.ClickException(str(trouble)) from None
+    say(f"{gone.code} is void.")
 
 
-def normal(code: str) -> str:
-    """Return a code as it is kept, however it was typed: `k7mr 2xwd` is `K7MR-2XWD`."""
-    letters = "".join(letter for letter in code.upper() if letter.isalnum())
-    return f"{letters[:4]}-{letters[4:]}" if len(letters) == 8 else code.strip().upper()
+def _programme(opened: Desk) -> Programme:
+    return opened.catalog.book.programme

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 
-from storage import customers, vouchers
+from storage import audit, customers, vouchers
 from storage import facts as stored_facts
-from storage.database import writing
+from storage.database import reading, writing
 from storage.ids import next_id
 from tests.cli.conftest import ALICE, Run, facts
 
@@ -133,3 +133,19 @@ def test_replay_of_what_does_not_wait_exits_1(run: Run) -> None:
     assert run("messages", "failed", "--json").stdout.strip() == "[]"
     assert run("messages", "replay", "4711").exit_code == 1
     assert run("messages", "replay").exit_code == 2
+
+
+def test_what_the_command_line_does_stands_in_the_audit_log(run: Run, alice: int, engine: Engine) -> None:
+    """Points and vouchers by command have their entries, with who was named at the till."""
+    _issue(engine, alice, "K7MR-2XWD")
+    _issue(engine, alice, "BBBB-2222")
+    run("points", "award", ALICE, "5", "--reason", "x")
+    run("vouchers", "redeem", "K7MR-2XWD", "--by", "Kim")
+    run("vouchers", "revoke", "BBBB-2222", "--reason", "x")
+    with reading(engine) as conn:
+        entries = [(row["action"], row["who"]) for row in reversed(audit.find(conn, customer_id=alice))]
+    assert entries == [
+        ("points.adjusted", "command line"),
+        ("voucher.redeemed", "Kim"),
+        ("voucher.revoked", "command line"),
+    ]
