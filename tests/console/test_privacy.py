@@ -55,12 +55,15 @@ def test_a_manager_erases_after_a_second_look(shop: Shop, hiring: Hire) -> None:
 
 
 def test_an_erased_customer_has_no_other_page(shop: Shop, hiring: Hire) -> None:
-    """Customer and conversation are gone; exporting or merging what is left is refused in words."""
+    """A manager is led to the certificate, others find nothing; exporting or merging what is left is refused."""
     customer_id = known_customer(shop)
     shop.joined(ALICE)
     mia = hiring("manager")
     mia.post(path(customer_id, "/erase"), {"digits": PHONE[-4:]})
-    assert mia.get(f"/console/customers/{customer_id}").status_code == 404
+    assert "Certificate of erasure" in mia.read(f"/console/customers/{customer_id}")
+    assert hiring("support").get(f"/console/customers/{customer_id}").status_code == 404
+    conversation = mia.get(f"/console/conversations/{customer_id}").get_data(as_text=True).lower()
+    assert [mark for mark in MARKS if mark in conversation] == []
     refused = mia.post(path(customer_id, "/export.json"), follow_redirects=True)
     assert "was erased" in refused.get_data(as_text=True)
     look = mia.post(path(customer_id, "/merge/look"), {"number": ALICE}, follow_redirects=True)
