@@ -39,6 +39,11 @@ _OPEN_AGAIN = (
     .where(handoffs.c.id == bindparam("the_id"), handoffs.c.closed_at.is_not(None))
     .values(closed_at=null(), closed_by=null(), closed_why=null())
 )
+_REOPEN = (
+    update(handoffs)
+    .where(handoffs.c.id == bindparam("the_id"), handoffs.c.closed_why.is_not(None))
+    .values(closed_at=null(), closed_by=null(), closed_why=null())
+)
 _OF = select(handoffs).where(handoffs.c.customer_id == bindparam("the_customer"), _OPEN)
 _BY_ID = select(handoffs).where(handoffs.c.id == bindparam("the_id"))
 _QUEUE = (
@@ -68,6 +73,11 @@ def waiting(connection: Connection) -> list[Row]:
 def close(connection: Connection, identifier: int, by: str, at: datetime, why: str | None = None) -> bool:
     """Close a handoff, and say `why` when nobody had to answer; False when it was closed before."""
     return connection.execute(_CLOSE, {"the_id": identifier, "who": by, "at": at, "why": why}).rowcount == 1
+
+
+def reopen(connection: Connection, identifier: int) -> bool:
+    """Let a customer wait again who was taken out of the queue; False when that was not so."""
+    return connection.execute(_REOPEN, {"the_id": identifier}).rowcount == 1
 
 
 def by_id(connection: Connection, identifier: int) -> Row | None:

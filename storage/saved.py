@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Connection, ForeignKey, Table, bindparam, delete, func, or_, select
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    ForeignKey,
+    Table,
+    bindparam,
+    delete,
+    func,
+    null,
+    or_,
+    select,
+)
 from sqlalchemy import update as update_of
 
 from storage.database import Document, Id, Moment, Row, Words, all_rows, first_row, insert_rows, metadata
@@ -16,6 +31,7 @@ saved_replies = Table(
     Column("language", Words, nullable=False, default="en"),
     Column("staff_id", BigInteger),
     Column("changed_at", Moment, nullable=False),
+    Column("removed_at", Moment),  #: kept, so that removing can be undone
 )
 
 saved_views = Table(
@@ -36,11 +52,12 @@ _VIEWS = (
 _VIEW = select(saved_views).where(saved_views.c.id == bindparam("the_id"))
 _REMOVE_VIEW = delete(saved_views).where(saved_views.c.id == bindparam("the_id"))
 
-_REPLIES = select(saved_replies).order_by(func.lower(saved_replies.c.title), saved_replies.c.id)
-_REPLY = select(saved_replies).where(saved_replies.c.id == bindparam("the_id"))
+_KEPT = saved_replies.c.removed_at.is_(None)
+_REPLIES = select(saved_replies).where(_KEPT).order_by(func.lower(saved_replies.c.title), saved_replies.c.id)
+_REPLY = select(saved_replies).where(saved_replies.c.id == bindparam("the_id"), _KEPT)
 _CHANGE_REPLY = (
     update_of(saved_replies)
-    .where(saved_replies.c.id == bindparam("the_id"))
+    .where(saved_replies.c.id == bindparam("the_id"), _KEPT)
     .values(
         title=bindparam("new_title"),
         body=bindparam("new_body"),
@@ -49,7 +66,16 @@ _CHANGE_REPLY = (
         changed_at=bindparam("at", type_=Moment),
     )
 )
-_REMOVE_REPLY = delete(saved_replies).where(saved_replies.c.id == bindparam("the_id"))
+_REMOVE_REPLY = (
+    update_of(saved_replies)
+    .where(saved_replies.c.id == bindparam("the_id"), _KEPT)
+    .values(removed_at=bindparam("at", type_=Moment))
+)
+_RESTORE_REPLY = (
+    update_of(saved_replies)
+    .where(saved_replies.c.id == bindparam("the_id"), saved_replies.c.removed_at.is_not(None))
+    .values(removed_at=null())
+)
 
 
 def replies(connection: Connection) -> list[Row]:
@@ -74,9 +100,14 @@ def change_reply(connection: Connection, row: Row) -> bool:
     return connection.execute(_CHANGE_REPLY, values).rowcount == 1
 
 
-def remove_reply(connection: Connection, identifier: int) -> bool:
+def remove_reply(connection: Connection, identifier: int, at: datetime) -> bool:
     """Remove a saved reply; False when it is gone."""
-    return connection.execute(_REMOVE_REPLY, {"the_id": identifier}).rowcount == 1
+    return connection.execute(_REMOVE_REPLY, {"the_id": identifier, "at": at}).rowcount == 1
+
+
+def restore_reply(connection: Connection, identifier: int) -> bool:
+    """Bring a removed reply back; False when it is not removed."""
+    return connection.execute(_RESTORE_REPLY, {"the_id": identifier}).rowcount == 1
 
 
 def views(connection: Connection, staff_id: int) -> list[Row]:

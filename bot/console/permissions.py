@@ -118,10 +118,12 @@ PERMISSIONS: Mapping[str, Roles] = {
     "takeover.holder": DESK,
     "queue.show": DESK,
     "queue.close": DESK,
+    "queue.reopen": DESK,
     "replies.show": DESK,
     "replies.add": DESK,
     "replies.change": DESK,
     "replies.remove": DESK,
+    "replies.restore": DESK,
     # Staff.
     "people.show": ADMINS,
     "people.invite": ADMINS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, request
+from flask import Blueprint, abort, request, url_for
 from werkzeug.wrappers import Response
 
 from bot.console import session
@@ -30,5 +30,15 @@ def close(handoff_id: int) -> Response:
     if handoff_id >= 1 << 63:
         abort(404)
     queue.close(shop.engine, session.actor(), handoff_id, request.form.get("reason", ""), shop.clock.now())
-    say(_("This customer does not wait any more."))
+    say(_("This customer does not wait any more."), undo=url_for("console.queue.reopen", handoff_id=handoff_id))
+    return back("queue.show")
+
+
+@blueprint.post("/<int:handoff_id>/reopen")
+def reopen(handoff_id: int) -> Response:
+    """Put somebody back into the queue."""
+    shop = services()
+    if handoff_id >= 1 << 63:
+        abort(404)
+    queue.reopen(shop.engine, session.actor(), handoff_id, shop.clock.now())
     return back("queue.show")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flask import Blueprint, abort, request
+from flask import Blueprint, abort, request, url_for
 from werkzeug.wrappers import Response
 
 from bot.console import session
@@ -45,7 +45,16 @@ def remove(reply_id: int) -> Response:
     """Remove one."""
     shop = services()
     saved_replies.remove(shop.engine, session.actor(), _known(reply_id), shop.clock.now())
-    say(_("The saved reply is gone."))
+    say(_("The saved reply is gone."), undo=url_for("console.replies.restore", reply_id=reply_id))
+    return back("replies.show")
+
+
+@blueprint.post("/<int:reply_id>/restore")
+def restore(reply_id: int) -> Response:
+    """Bring one back that was removed."""
+    shop = services()
+    saved_replies.restore(shop.engine, session.actor(), _known(reply_id), shop.clock.now())
+    say(_("The saved reply is back."))
     return back("replies.show")
 
 

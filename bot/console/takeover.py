@@ -123,11 +123,11 @@ def reply(customer_id: int, reply_id: int) -> Response:
 @blueprint.get("/holder")
 def holder(customer_id: int) -> Response:
     """Give the composer's head: who holds the conversation; 304 when nothing changed."""
-    shop = services()
-    shown = _holder_part(shop, customer_id)
-    etag = hashlib.blake2b(shown.get_data(), key=language().encode(), digest_size=12).hexdigest()
-    if request.if_none_match.contains(etag):
-        shown = Response(status=304)
+    person, shown_of = _held(services(), customer_id)
+    stamp = f"{language()} {sorted(shown_of.items(), key=str)}"  # not of the page: its CSRF token is new each time
+    etag = hashlib.blake2b(stamp.encode(), digest_size=12).hexdigest()
+    known_already = request.if_none_match.contains(etag)
+    shown = Response(status=304) if known_already else page("_holder.html", composer=shown_of, person=person)
     shown.set_etag(etag)
     shown.headers["Cache-Control"] = "private, no-cache"
     return shown
@@ -190,15 +190,15 @@ def _missing(names: tuple[str, ...]) -> str:
     return _("Read it over: this customer has nothing for {names}.", names=listed)
 
 
-def _holder_part(shop: Services, customer_id: int) -> Response:
-    now = shop.clock.now()
+def _held(shop: Services, customer_id: int) -> tuple[Row, dict[str, Any]]:
     with reading(shop.engine) as conn:
-        customer = customers.by_id(conn, customer_id) or abort(404)
-        return page("_holder.html", composer=holding(conn, shop, session.actor(), customer, now), person=customer)
+        person = customers.by_id(conn, customer_id) or abort(404)
+        return person, holding(conn, shop, session.actor(), person, shop.clock.now())
 
 
 def _done(shop: Services, customer_id: int) -> Response:
     """Show the composer's new head to a script; a browser goes back to the conversation."""
     if session.wants_fragment():
-        return _holder_part(shop, customer_id)
+        person, shown = _held(shop, customer_id)
+        return page("_holder.html", composer=shown, person=person)
     return back("conversation.show", customer_id=customer_id, _anchor="end")

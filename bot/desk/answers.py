@@ -95,11 +95,12 @@ def answer(
 
 
 def night_for(customer: Row, limits: Limits, now: datetime) -> datetime | None:
-    """Return the customer's local time when it may be night there, None when it is day."""
+    """Return the customer's local time, to the minute, when it may be night there, None when it is day."""
     recipient = gate.recipient_of(customer)
     if gate.daytime(recipient, limits, now) <= now:
         return None
-    clocks = [now.astimezone(ZoneInfo(zone)) for zone in recipient.zones]
+    minute = now.replace(second=0, microsecond=0)
+    clocks = [minute.astimezone(ZoneInfo(zone)) for zone in recipient.zones]
     return min(clocks, key=lambda clock: _from_noon(clock, limits), default=None)
 
 

@@ -50,6 +50,19 @@ def close(engine: Engine, actor: Actor, handoff_id: int, reason: str, now: datet
         note(conn, actor, "handoff.closed", now, row["customer_id"], handoff=handoff_id)
 
 
+def reopen(engine: Engine, actor: Actor, handoff_id: int, now: datetime) -> None:
+    """Put a customer back into the queue, at the old place; nothing happens to one who waits again already."""
+    with writing(engine) as conn:
+        row = handoffs.by_id(conn, handoff_id)
+        if row is not None:
+            customers.lock_by_id(conn, [row["customer_id"]])
+            if handoffs.of(conn, row["customer_id"]) is not None:
+                return
+        if row is None or not handoffs.reopen(conn, handoff_id):
+            raise NotPossible("This cannot be undone any more.")
+        note(conn, actor, "handoff.reopened", now, row["customer_id"], handoff=handoff_id)
+
+
 def _holder(row: Row, names: Mapping[int, str], now: datetime) -> str | None:
     if row["held_by"] is None or row["held_until"] is None or row["held_until"] <= now:
         return None

@@ -70,9 +70,17 @@ def save(
 def remove(engine: Engine, actor: Actor, identifier: int, now: datetime) -> None:
     """Remove a saved reply."""
     with writing(engine) as conn:
-        if not saved.remove_reply(conn, identifier):
+        if not saved.remove_reply(conn, identifier, now):
             raise NotPossible("This saved reply is gone; somebody removed it.")
         note(conn, actor, "reply.removed", now, reply=identifier)
+
+
+def restore(engine: Engine, actor: Actor, identifier: int, now: datetime) -> None:
+    """Bring a removed reply back."""
+    with writing(engine) as conn:
+        if not saved.restore_reply(conn, identifier):
+            raise NotPossible("This saved reply is there; nobody removed it.")
+        note(conn, actor, "reply.restored", now, reply=identifier)
 
 
 def fill(conn: Connection, book: Book, identifier: int, customer_id: int, now: datetime) -> Filled:

@@ -99,6 +99,7 @@ def upgrade() -> None:
     sa.Column('language', Words(), nullable=False),
     sa.Column('staff_id', sa.BigInteger(), nullable=True),
     sa.Column('changed_at', Moment(), nullable=False),
+    sa.Column('removed_at', Moment(), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_saved_replies'))
     )
     op.create_table('sign_in_attempts',
