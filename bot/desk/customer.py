@@ -133,6 +133,7 @@ class Customer:
     places: Sequence[Place]
     notes: int
     audit: Sequence[Row]
+    people: Mapping[int, str]  #: the names of staff, by id
 
 
 def read(
@@ -159,6 +160,7 @@ def read(
         places=[_place(row, book) for row in conversations.recent_of(conn, customer_id, _CONVERSATIONS)],
         notes=notes.count_of(conn, customer_id),
         audit=audit.find(conn, customer_id=customer_id, limit=_AUDIT),
+        people=people,
     )
 
 
