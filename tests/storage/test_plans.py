@@ -24,7 +24,6 @@ SMALL = {
     "revisions._LATEST",
     "revisions._ranked",
     "saved._REPLIES",
-    "saved._REPLIES",
     "saved._VIEWS",
     "staff._ALL",
     "erasures._NEWEST",
