@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Index, Table, bindparam, func, null, select, update
+from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Index, Table, bindparam, null, select, update
 
 from storage.customers import customers
 from storage.database import Id, Moment, Row, Words, all_rows, complete, first_row, for_both, metadata
@@ -25,6 +25,13 @@ handoffs = Table(
 Index("ix_handoffs_requested_at", handoffs.c.requested_at)
 _OPEN = handoffs.c.closed_at.is_(None)
 Index("ix_handoffs_customer_id", handoffs.c.customer_id)
+Index(
+    "ix_handoffs_open",
+    handoffs.c.requested_at,
+    handoffs.c.id,
+    sqlite_where=_OPEN,
+    postgresql_where=_OPEN,
+)
 Index("ix_handoffs_waiting", handoffs.c.customer_id, unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN)
 
 _INSERT = for_both(lambda insert: insert(handoffs).on_conflict_do_nothing())
@@ -56,7 +63,6 @@ _QUEUE = (
     .order_by(handoffs.c.requested_at, handoffs.c.id)
     .limit(bindparam("count"))
 )
-_COUNT = select(func.count()).select_from(handoffs).where(_OPEN)
 
 
 def insert(connection: Connection, rows: Sequence[Row]) -> None:
@@ -93,11 +99,6 @@ def of(connection: Connection, customer_id: int) -> Row | None:
 def queue(connection: Connection, limit: int) -> list[Row]:
     """Return those who wait, the longest wait first, each with what the list shows of the customer."""
     return all_rows(connection.execute(_QUEUE, {"count": limit}))
-
-
-def count_waiting(connection: Connection) -> int:
-    """Return how many wait."""
-    return connection.execute(_COUNT).scalar_one()
 
 
 def open_again(connection: Connection, identifier: int) -> bool:

@@ -34,7 +34,7 @@ DEMO = {"handsets"}  # what only the demo's simulated phones ask
 # The parameter itself; indexes that hold nothing but what is asked for; a walk with one step for each lane; the
 # few texts of one customer, already found.
 HARMLESS = (
-    "json_each|ix_messages_(broken|dead|misunderstood)|ix_approvals_open|ix_erasures_unscrubbed|ix_handoffs_waiting"
+    "json_each|ix_messages_(broken|dead|misunderstood)|ix_approvals_open|ix_erasures_unscrubbed|ix_handoffs_(open|waiting)"
     "|^SCAN (lanes|unread|anon_1)$"
 )
 
