@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DataError
 
 from storage import seals
 from storage.database import Row, reading, writing
@@ -145,28 +146,49 @@ def check(engine: Engine, secret_key: str) -> Walk:
     walk = Walk()
     with reading(engine) as conn:
         latest: datetime | None = None
-        for one, record, erased in _links(conn):
-            latest = _look(walk, secret_key, one, record, erased, latest)
-            walk.head, walk.sealed = one, walk.sealed + 1
+        for link in _links(conn):
+            latest = _look(walk, secret_key, link, latest)
+            walk.head, walk.sealed = link.seal, walk.sealed + 1
         _look_at_unsealed(walk, conn)
     return walk
 
 
-def _links(conn: Connection) -> Iterator[tuple[Row, Row | None, bool]]:
-    """Yield each seal with its record, None when that is gone, and whether its customer was erased."""
+class _Link(NamedTuple):
+    """A seal and what became of its record."""
+
+    seal: Row
+    record: Row | None  #: None: it is gone, or cannot be read
+    erased: bool  #: its customer was erased
+    readable: bool
+
+
+def _links(conn: Connection) -> Iterator[_Link]:
     number = 0
     while page := seals.page(conn, number, BATCH):
-        found = seals.records(conn, [one["record_id"] for one in page])
+        ids = [one["record_id"] for one in page]
+        found, broken = _read(conn, ids)
         erased = seals.erased(conn, sorted({one["customer_id"] for one in page}))
         for one in page:
-            yield one, found.get(one["record_id"]), one["customer_id"] in erased
+            key = one["record_id"]
+            yield _Link(one, found.get(key), one["customer_id"] in erased, key not in broken)
         number = page[-1]["number"]
 
 
-def _look(
-    walk: Walk, secret_key: str, one: Row, record: Row | None, erased: bool, latest: datetime | None
-) -> datetime | None:
+def _read(conn: Connection, ids: list[int]) -> tuple[dict[int, Row], set[int]]:
+    """Return records, and the ids of those whose values are none any more, such as a moment in the year 20000."""
+    try:
+        return seals.records(conn, ids), set()
+    except (ValueError, OverflowError, DataError):
+        if len(ids) == 1:
+            return {}, set(ids)
+    middle = len(ids) // 2
+    (found, broken), (more, others) = _read(conn, ids[:middle]), _read(conn, ids[middle:])
+    return {**found, **more}, broken | others
+
+
+def _look(walk: Walk, secret_key: str, link: _Link, latest: datetime | None) -> datetime | None:
     """Compare one seal with the one before and with its record; return the latest moment a record bears so far."""
+    one, record = link.seal, link.record
     number, record_id = one["number"], one["record_id"]
     before = walk.head
     if number != (before["number"] if before else 0) + 1:
@@ -178,7 +200,11 @@ def _look(
         walk.add("other key", words, record_id, number)
         return latest
     if record is None:
-        if erased:
+        if not link.readable:
+            walk.add(
+                "changed", f"Record {record_id} (seal {number}) cannot be read: it was changed.", record_id, number
+            )
+        elif link.erased:
             walk.erased += 1
         else:
             walk.add("missing", f"Record {record_id} (seal {number}) is missing.", record_id, number)
