@@ -18,7 +18,7 @@ from storage.messages import messages, status_log
 from storage.staff import staff
 
 FIRST_WORDS = 200  #: characters of a text a list shows
-PRESENT = timedelta(seconds=30)  #: who has not been seen for longer is not there any more
+PRESENT = timedelta(seconds=50)  #: who has not been seen for longer is not there any more
 
 _any = messages.alias("newest")
 _NEWEST = (

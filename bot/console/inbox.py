@@ -82,8 +82,8 @@ def _list(view: View, after: int | None) -> tuple[str, str, str]:
     after = after if after is not None and 0 < after < _IDS_END else None
     shown = known.page(shop, view, me.id, after)
     full = me.role in desk_inbox.SHARES
-    key = ("html", view, me.id if view.name == "mine" else None, after, language(), full)
-    html = known.once(
+    key = (view, me.id if view.name == "mine" else None, after, language(), full)
+    html = known.html.get(
         key,
         shown.etag,
         lambda: render_template(
@@ -95,7 +95,7 @@ def _list(view: View, after: int | None) -> tuple[str, str, str]:
             nothing=nothing(view.name),
         ),
     )
-    over = laid_over(known.counts(shop), known.personal(shop, me.id, shown))
+    over = laid_over(known, shop, me.id, shown)
     etag = hashlib.blake2b(f"{shown.etag} {language()} {full} {over}".encode(), digest_size=12).hexdigest()
     return html, over, etag
 
@@ -103,10 +103,10 @@ def _list(view: View, after: int | None) -> tuple[str, str, str]:
 def _entry(known: Lists, each: Shown, full: bool) -> Markup:
     """Return one entry's HTML; most entries of a list that changed are what they were."""
 
-    def make() -> Markup:
-        return Markup(render_template("console/inbox_entry.html", each=each, full=full))
+    def make() -> str:
+        return render_template("console/inbox_entry.html", each=each, full=full)
 
-    return known.once(("entry", each, language(), full), None, make)
+    return Markup(known.entries.get((each, language(), full), None, make))
 
 
 @blueprint.app_template_global("inbox_bar")
@@ -192,7 +192,7 @@ def here(customer_id: int) -> Response:
         desk_inbox.attend(conn, actor, None if left else customer_id, form.get("writing") == "1", shop.clock.now())
         if not left:
             desk_inbox.mark_read(conn, actor, customer_id)
-    lists().changed()
+    lists().was_read(session.me().id)
     return make_response(bar(customer_id))
 
 

@@ -10,14 +10,14 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
 from bot.console.inbox_views import COUNTED, View
+from bot.console.kept import Kept
 from bot.console.page import zone
 from bot.desk import fates
 from bot.services import Services
@@ -29,11 +29,8 @@ PAGE = 50
 MOST = 99  #: counts go no further
 MOST_UNREAD = 9
 FRESH = 1.0  #: seconds for which nobody looks again whether anything changed
-COUNTS_FRESH = 5.0  #: the same for the sizes of views
+SIZES_FRESH = 5.0  #: the same for the sizes of views
 PERSONAL_FRESH = 10.0  #: the same for what somebody read elsewhere, in another process
-_KEPT = 5_000  #: pages and entries kept at most
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +68,16 @@ class List:
 
 
 @dataclass(slots=True)
-class _Kept:
-    version: object
-    value: Any
-
-
-@dataclass(slots=True)
 class Lists:
-    """What this process knows of the inbox; each part is thrown away when it may have changed."""
+    """What this process knows of the inbox."""
 
+    pages: Kept[List] = field(default_factory=lambda: Kept(200))
+    html: Kept[str] = field(default_factory=lambda: Kept(200))
+    entries: Kept[str] = field(default_factory=lambda: Kept(5_000))
+    _sizes: Kept[Mapping[str, int]] = field(default_factory=lambda: Kept(1))
+    _mine: Kept[int] = field(default_factory=lambda: Kept(1_000))
+    _unread: Kept[dict[str, int]] = field(default_factory=lambda: Kept(1_000))
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _locks: dict[object, threading.Lock] = field(default_factory=dict)
-    _kept: dict[object, _Kept] = field(default_factory=dict)
     _looked: float = float("-inf")
     _version: object = None
 
@@ -97,48 +92,31 @@ class Lists:
         return self._version
 
     def changed(self) -> None:
-        """Look again: something was done in this process."""
+        """Look again at once: something was done here, and whoever did it wants to see it."""
         self._looked = float("-inf")
-        for key in [key for key in list(self._kept) if isinstance(key, tuple) and key[0] in ("counts", "personal")]:
-            self._kept.pop(key, None)
+        self._sizes.forget()
+        self._mine.forget()
 
-    def once(self, key: object, version: object, make: Callable[[], T]) -> T:
-        """Return what `make` made for this key at this version; only one thread makes it."""
-        kept = self._kept.get(key)
-        if kept is None or kept.version != version:
-            with self._lock:
-                lock = self._locks.setdefault(key, threading.Lock())
-            with lock:
-                kept = self._kept.get(key)
-                if kept is None or kept.version != version:
-                    kept = self._kept[key] = _Kept(version, make())
-            if len(self._kept) > _KEPT:
-                self._forget()
-        return kept.value  # type: ignore[no-any-return]
-
-    def _forget(self) -> None:
-        with self._lock:
-            for key in list(self._kept)[: _KEPT // 2]:
-                self._kept.pop(key, None)
-                self._locks.pop(key, None)
+    def was_read(self, me: int) -> None:
+        """Count anew what somebody has not read."""
+        self._unread.forget(me)
 
     def page(self, shop: Services, view: View, me: int, after: int | None) -> List:
         """Return a page of a view."""
-        key = ("page", view, me if view.name == "mine" else None, after)
+        key = (view, me if view.name == "mine" else None, after)
         today = shop.clock.now().astimezone(zone()).date()
-        return self.once(key, (self.version(shop), today), lambda: _list(shop, view, me, after))
+        return self.pages.get(key, (self.version(shop), today), lambda: _list(shop, view, me, after))
 
-    def counts(self, shop: Services) -> Mapping[str, int]:
-        """Return how many customers are in the views whose size everybody sees."""
-        moment = time.monotonic() // COUNTS_FRESH
-        return self.once(("counts",), moment, lambda: _counts(shop))
+    def sizes(self, shop: Services, me: int) -> dict[str, int]:
+        """Return how many customers are in the views whose size is shown."""
+        shared = self._sizes.get(None, time.monotonic() // SIZES_FRESH, lambda: _sizes(shop))
+        mine = self._mine.get(me, time.monotonic() // PERSONAL_FRESH, lambda: _mine(shop, me))
+        return {**shared, "mine": mine}
 
-    def personal(self, shop: Services, me: int, shown: List) -> dict[str, Any]:
-        """Return what only this person sees of a page: unread texts of each customer, and how many are theirs."""
+    def unread(self, shop: Services, me: int, shown: List) -> dict[str, int]:
+        """Return how many texts of each customer of a page somebody has not read, but those of whom all are read."""
         moment = time.monotonic() // PERSONAL_FRESH
-        mine = self.once(("personal", me, "mine"), moment, lambda: _mine(shop, me))
-        unread = self.once(("personal", me, "unread"), (shown.etag, moment), lambda: _unread(shop, me, shown))
-        return {"unread": unread, "mine": mine}
+        return self._unread.get(me, (shown.etag, moment), lambda: _unread(shop, me, shown))
 
 
 def _list(shop: Services, view: View, me: int, after: int | None) -> List:
@@ -206,7 +184,7 @@ def _name(held_by: str | None, names: Mapping[int, str]) -> str:
     return known or "?"
 
 
-def _counts(shop: Services) -> dict[str, int]:
+def _sizes(shop: Services) -> dict[str, int]:
     now = shop.clock.now()
     with reading(shop.engine) as conn:
         wanted = {name: View(name).wanted(conn, 0, zone(), now) for name in COUNTED}
@@ -225,7 +203,7 @@ def _unread(shop: Services, me: int, shown: List) -> dict[str, int]:
     return {str(each): many for each, many in unread.items() if many}
 
 
-def laid_over(counts: Mapping[str, int], personal: Mapping[str, Any]) -> str:
-    """Return what a script lays over the list, as JSON."""
-    sizes = {**counts, "mine": personal["mine"]}
-    return json.dumps({"unread": personal["unread"], "sizes": sizes}, separators=(",", ":"), sort_keys=True)
+def laid_over(lists: Lists, shop: Services, me: int, shown: List) -> str:
+    """Return what a script lays over a page for one person, as JSON."""
+    over = {"unread": lists.unread(shop, me, shown), "sizes": lists.sizes(shop, me)}
+    return json.dumps(over, separators=(",", ":"), sort_keys=True)

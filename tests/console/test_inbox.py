@@ -26,7 +26,7 @@ _OVER = re.compile(r'data-over="([^"]*)"')
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the database for every question: the tests' clock stands still, the machine's does not."""
-    for name in ("FRESH", "COUNTS_FRESH", "PERSONAL_FRESH"):
+    for name in ("FRESH", "SIZES_FRESH", "PERSONAL_FRESH"):
         monkeypatch.setattr(inbox_list, name, 1e-9)
 
 
@@ -139,7 +139,7 @@ def test_two_hundred_inboxes_read_a_list_once(
     shop: Shop, hiring: Hire, queries: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While a list is fresh, whoever asks costs the look at their session and at what they have read."""
-    for name in ("FRESH", "COUNTS_FRESH", "PERSONAL_FRESH"):
+    for name in ("FRESH", "SIZES_FRESH", "PERSONAL_FRESH"):
         monkeypatch.setattr(inbox_list, name, 1e9)
     shop.says(ALICE, "AGENT")
     sam, ben = hiring("support", "Sam"), hiring("support", "Ben")

@@ -2,7 +2,7 @@
 
 import { ask, nodes, toast } from "./console.js";
 
-const LOOK_AROUND = 10_000; // milliseconds between two signs that somebody is here
+const LOOK_AROUND = 20_000; // milliseconds between two signs that somebody is here
 
 /**
  * Keep the bar in `place`, and say that we are at a conversation; what we write in `room` is seen as writing.
