@@ -22,6 +22,15 @@ def expect(what: Any) -> Any:
     return patiently(what, "")
 
 
+def is_accessible(page: Page) -> None:
+    """Hold the composer, as it stands, against the rules of axe."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    rules = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+    found = Axe().run(page, context=".composer", options={"runOnly": rules}).response["violations"]
+    assert [each["id"] for each in found] == []
+
+
 def sign_in(page: Page, server: str, name: str) -> None:
     """Sign in as one of the demo's staff."""
     page.goto(f"{server}/console/sign-in")
@@ -71,6 +80,7 @@ def send(page: Page, words: str) -> None:
     )
     if question.is_visible():
         expect(question).to_contain_text("Send it all the same?")
+        is_accessible(page)
         question.locator("[data-confirm]").click()
     expect(box).to_have_value("")
 
@@ -90,11 +100,14 @@ def test_two_people_and_one_customer(page: Page, colleague: Page, server: str) -
     send(page, words)
     expect(page.locator(".holder")).to_contain_text("Yours until")
     expect(page.locator(".text.by-staff .words")).to_have_text([words])
+    page.locator(".holder summary").click()
+    is_accessible(page)
 
     sign_in(colleague, server, "Mia")
     colleague.goto(address)
     expect(colleague.locator(".holder")).to_contain_text("Sam is talking with this customer until")
     expect(colleague.locator("[data-answer]")).to_be_hidden()
+    is_accessible(colleague)
     colleague.fill(".holder input[name=reason]", "he asked for the manager")
     colleague.get_by_role("button", name="Take over").click()
     expect(colleague.locator(".holder")).to_contain_text("Yours until")
