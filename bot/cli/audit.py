@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ from bot.cli.shown import as_json, table, when
 from bot.desk import auditing
 from bot.phone import mask
 from storage import customers
-from storage.database import reading
+from storage.database import Row, reading
 
 _Day = click.DateTime(["%Y-%m-%d"])
 
@@ -63,17 +64,12 @@ def list_(
     for row in rows if as_data else ():
         as_json({**row, "customer": phones.get(row["customer_id"])}, indent=None)
     if not as_data:
-        table(
-            ("at", "who", "action", "customer", "detail", "address"),
-            [
-                (
-                    when(row["at"], zone),
-                    row["who"],
-                    row["action"],
-                    mask(phones[row["customer_id"]]) if row["customer_id"] in phones else row["customer_id"],
-                    auditing.told(row["detail"]),
-                    row["address"],
-                )
-                for row in rows
-            ],
-        )
+        heads = ("at", "who", "action", "customer", "detail", "address")
+        table(heads, [_cells(row, phones, zone) for row in rows])
+
+
+def _cells(row: Row, phones: Mapping[int, str], zone: ZoneInfo) -> tuple[object, ...]:
+    customer_id = row["customer_id"]
+    customer = mask(phones[customer_id]) if customer_id in phones else customer_id
+    told = auditing.told(row["detail"])
+    return (when(row["at"], zone), row["who"], row["action"], customer, told, row["address"])
