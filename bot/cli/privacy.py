@@ -13,7 +13,7 @@ from bot.desk import erasing, exporting, merging
 from bot.desk.actor import Actor
 from bot.desk.proving import certificate as proof_of
 from bot.phone import display
-from storage import customers, erasures
+from storage import customers, erasures, holdings
 from storage.database import Row, reading
 
 _OPERATOR = Actor(None, "command line", "admin")
@@ -66,7 +66,8 @@ def erase(phone: str, confirm: str | None, target: Path | None) -> None:
         customer_id = _one(opened, phone)["id"]
         with reading(opened.engine) as conn:
             seen = erasing.preview(conn, customer_id)
-        table(("what goes", "rows"), sorted(seen.counts.items()), right=("rows",))
+        goes = [(name, count) for name, count in sorted(seen.counts.items()) if name in holdings.EMPTIED]
+        table(("what goes", "rows"), goes, right=("rows",))
         for left in seen.left_out:
             say(f"{display(left)} is in use again since it was merged; it stays, as a customer of its own.")
         if confirm is None:

@@ -17,7 +17,7 @@ from bot.desk.actor import NotPossible
 from bot.desk.proving import certificate
 from bot.phone import parse
 from bot.services import services
-from storage import customers, erasures
+from storage import customers, erasures, holdings
 from storage.database import Row, reading
 
 blueprint = Blueprint("privacy", __name__, url_prefix="/customers/<int:customer_id>/privacy")
@@ -96,7 +96,10 @@ def look_at_erasure(customer_id: int) -> Response:
     _row(customer_id)
     with reading(services().engine) as conn:
         seen = erasing.preview(conn, customer_id)
-    return page("privacy_erase.html", seen=seen, customer=seen.customer, rows=sorted(seen.counts.items()))
+    rows = sorted(seen.counts.items())
+    goes = [each for each in rows if each[0] in holdings.EMPTIED]
+    stays = [each for each in rows if each[0] not in holdings.EMPTIED]
+    return page("privacy_erase.html", seen=seen, customer=seen.customer, goes=goes, stays=stays)
 
 
 @blueprint.post("/erase")

@@ -27,8 +27,10 @@ def newcomer(server: str) -> str:
     return phone
 
 
-def look(page: Page, name: str) -> None:
-    """Hold the page to the rules, and take its picture when somebody wants to see it."""
+def look(page: Page, name: str, heading: str) -> None:
+    """Hold the page with this heading to the rules, and take its picture when somebody wants to see it."""
+    expect(page.get_by_role("heading", name=heading, exact=True, level=1)).to_be_visible()
+    page.wait_for_load_state()
     good(page)
     if PICTURES:
         page.screenshot(path=Path(PICTURES) / f"{name}-{page.viewport_size['width']}.png", full_page=True)  # type: ignore[index]
@@ -43,7 +45,7 @@ def test_a_manager_exports_merges_and_erases(page: Page, server: str) -> None:
     sign_in(page, server, "manager")
     open_customer(page, server, old)
     page.get_by_role("link", name="Export, merge, erase").click()
-    look(page, "privacy")
+    look(page, "privacy", "Privacy")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download JSON").click()
     assert json.loads(download.value.path().read_text())["numbers"] == [old]
@@ -51,12 +53,12 @@ def test_a_manager_exports_merges_and_erases(page: Page, server: str) -> None:
     page.get_by_label("The other number").fill(new)
     page.get_by_role("button", name="Look at what would move").click()
     expect(page.get_by_role("heading", name="Consent stays with each number")).to_be_visible()
-    look(page, "merge")
+    look(page, "merge", "Merge two numbers")
     page.get_by_role("button", name="Merge the two").click()
     expect(page.get_by_text("The two numbers are one customer now.")).to_be_visible()
 
     page.get_by_role("link", name="Look at what would go").click()
-    look(page, "erase")
+    look(page, "erase", "Erase the customer")
     page.get_by_label("The last four digits of the number").fill("0000")
     page.get_by_role("button", name="Erase for good").click()
     expect(page.get_by_text("Nothing was erased.")).to_be_visible()
@@ -64,6 +66,6 @@ def test_a_manager_exports_merges_and_erases(page: Page, server: str) -> None:
     page.get_by_role("button", name="Erase for good").click()
     expect(page.get_by_role("heading", name="Certificate of erasure")).to_be_visible()
     expect(page.get_by_text("Nothing is left in the")).to_be_visible()
-    look(page, "certificate")
+    look(page, "certificate", "Certificate of erasure")
     page.goto(f"{server}/console/search?q={new[-7:]}")
     expect(page.get_by_text("Wilhelmina")).to_have_count(0)
