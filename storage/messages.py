@@ -547,3 +547,15 @@ def failed(connection: Connection, limit: int) -> list[Row]:
 def replayed(connection: Connection, identifier: int, explanation: Any) -> bool:
     """Note that a failed text was taken after all; False when it was not waiting for that."""
     return connection.execute(_REPLAYED, {"the_id": identifier, "reasons": explanation}).rowcount == 1
+
+
+_MARK_ANSWERED = (
+    update(messages)
+    .where(messages.c.customer_id == bindparam("the_customer"), messages.c.unanswered.is_not(None))
+    .values(unanswered=null())
+)
+
+
+def mark_answered(connection: Connection, customer_id: int) -> None:
+    """Note that no text of a customer waits for an answer any more."""
+    connection.execute(_MARK_ANSWERED, {"the_customer": customer_id})

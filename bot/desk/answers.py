@@ -89,6 +89,7 @@ def answer(
         if actor.staff_id is None or not answers.insert(conn, key, message_id, actor.staff_id, now):
             raise NotPossible("The page was not complete. Nothing was sent; load it again.")
         messages.insert(conn, [_row(conn, turns, actor, customer, words, message_id, now)])
+        messages.mark_answered(conn, customer_id)
         note(conn, actor, "answer.sent", now, customer_id, message=message_id, segments=words.cost.segments)
         after_commit(conn, lambda: turns.broker.wake("outbox", str(customer_id)))
         return Sent(message_id)
