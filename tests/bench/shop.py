@@ -13,11 +13,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from storage import indexing, shelves, switches
-from storage.database import reading, writing
-from storage.ids import distance, id_at
+from storage.database import EPOCH, reading, writing
+from storage.ids import START, distance, id_at
 from storage.wording import words
 
-BEGUN = id_at(datetime(2025, 11, 1, tzinfo=UTC))
+BEGUN = id_at(datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=365))
 YEAR = distance(timedelta(days=365))
 NAMES = ("Ana", "Bob", "Charlie", "Dana", "Eva", "Femi", "Grace", "Hugo", "Ines", "Kofi", "Lena", "Mia", "Noor", "Rosa")
 FAMILIES = ("Lopez", "Smith", "Okafor", "Chen", "Garcia", "Muller", "Rossi", "Silva", "Khan", "Nguyen", "Jensen")
@@ -34,6 +34,8 @@ OPENINGS = (
     "can i bring my dog to the cafe",
     "i never said that my card was lost",
 )
+HEAVY = 77  #: the customer who has written most
+MOST = 50_000  #: texts of that customer
 ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
 _LETTERS = 7
 
@@ -44,9 +46,9 @@ def make(engine: Engine, people: int, texts: int) -> None:
     with writing(engine) as conn:
         if not sqlite:
             conn.execute(text("SET LOCAL maintenance_work_mem = '512MB'"))
-        _write(conn, _customers(people, sqlite))
-        _write(conn, _vouchers(people, sqlite))
-        _write(conn, _texts(people, texts, sqlite))
+        write(conn, _customers(people, sqlite))
+        write(conn, _vouchers(people, sqlite))
+        write(conn, _texts(people, texts, sqlite))
     with writing(engine) as conn:
         _index(conn, people, sqlite)
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as conn:
@@ -54,7 +56,7 @@ def make(engine: Engine, people: int, texts: int) -> None:
     _check(engine)
 
 
-def _write(conn: Connection, statement: str) -> None:
+def write(conn: Connection, statement: str) -> None:
     driver: Any = conn.connection.driver_connection  # to which a percent sign is no parameter
     driver.execute(statement)
 
@@ -65,23 +67,25 @@ def code(number: int, letters: int = _LETTERS) -> str:
     return "".join(ALPHABET[mixed // 30**at % 30] for at in range(letters))
 
 
-def _numbers(count: int, sqlite: bool) -> str:
+def numbers(count: int, sqlite: bool) -> str:
     if sqlite:
         return f"WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count - 1})"
     return f"WITH numbers AS (SELECT n FROM generate_series(0::bigint, {count - 1}) AS n)"
 
 
-def _pick(number: str, among: Sequence[str]) -> str:
+def picked(number: str, among: Sequence[str]) -> str:
     whens = " ".join(f"WHEN {at} THEN '{one}'" for at, one in enumerate(among))
     return f"(CASE {number} % {len(among)} {whens} END)"
 
 
-def _id(number: str, count: int) -> str:
+def number_id(number: str, count: int) -> str:
     return f"({BEGUN} + {number} * {YEAR // count // 1000 * 1000})"
 
 
-def _moment(sqlite: bool) -> str:
-    return "1767225600000000" if sqlite else "timestamptz '2026-01-01 00:00Z'"
+def moment_at(identifier: str, sqlite: bool) -> str:
+    """Return the moment an id was made, in SQL."""
+    milliseconds = f"(({identifier} >> 22) + {(START - EPOCH) // timedelta(milliseconds=1)})"
+    return f"({milliseconds} * 1000)" if sqlite else f"to_timestamp({milliseconds} / 1000.0)"
 
 
 def _code(number: str, letters: int) -> str:
@@ -91,25 +95,32 @@ def _code(number: str, letters: int) -> str:
     )
 
 
-_NAME, _FAMILY = _pick("n", NAMES), _pick("(n / 7)", FAMILIES)
+_NAME, _FAMILY = picked("n", NAMES), picked("(n / 7)", FAMILIES)
 _PHONE = "('+1' || (2010000000 + n * 7919 % 7900000000))"
 _VOUCHER = _code("(n + 3000000000)", 8)
 
 
 def _customers(people: int, sqlite: bool) -> str:
-    return f"""{_numbers(people, sqlite)} INSERT INTO customers (id, phone, name, email, referral_code, language,
+    at = moment_at(number_id("n", people), sqlite)
+    return f"""{numbers(people, sqlite)} INSERT INTO customers (id, phone, name, email, referral_code, language,
         language_chosen, consent, points, qualifying, tags, attributes, marks, frequency, purchases, spent_minor,
         marketing_paused, sendable, created_at)
-        SELECT {_id("n", people)}, {_PHONE}, {_NAME} || ' ' || {_FAMILY},
+        SELECT {number_id("n", people)}, {_PHONE}, {_NAME} || ' ' || {_FAMILY},
         lower({_NAME} || '.' || {_FAMILY}) || n || '@example.com', upper({_code("n", _LETTERS)}), 'en', FALSE,
-        'subscribed', 0, 0, '[]', '{{}}', '{{}}', 'normal', 0, 0, FALSE, TRUE, {_moment(sqlite)} FROM numbers"""
+        'none', 0, 0, {_tags(sqlite)}, '{{}}', '{{}}', 'normal', 0, 0, FALSE, TRUE, {at} FROM numbers"""
+
+
+def _tags(sqlite: bool) -> str:
+    tags = """CASE WHEN n % 1000 = 3 THEN '["vip"]' WHEN n % 3 = 0 THEN '["regular"]' ELSE '[]' END"""
+    return tags if sqlite else f"CAST({tags} AS jsonb)"
 
 
 def _vouchers(people: int, sqlite: bool) -> str:
     code = f"upper(substr({_VOUCHER}, 1, 4) || '-' || substr({_VOUCHER}, 5))"
-    return f"""{_numbers(people, sqlite)} INSERT INTO vouchers (id, customer_id, code, name, cost, status, issued_at,
-        ends_at) SELECT {_id("n", people)}, {_id("n", people)}, {code}, 'Free coffee', 0, 'issued', {_moment(sqlite)},
-        {_moment(sqlite)} FROM numbers WHERE n % 5 = 0"""
+    begun, ends = moment_at(number_id("n", people), sqlite), moment_at(str(BEGUN + 2 * YEAR), sqlite)
+    return f"""{numbers(people, sqlite)} INSERT INTO vouchers (id, customer_id, code, name, cost, status, issued_at,
+        ends_at) SELECT {number_id("n", people)}, {number_id("n", people)}, {code}, 'Free coffee', 0, 'issued',
+        {begun}, {ends} FROM numbers WHERE n % 5 = 0"""
 
 
 def _texts(people: int, texts: int, sqlite: bool) -> str:
@@ -120,23 +131,32 @@ def _texts(people: int, texts: int, sqlite: bool) -> str:
     )
     season = f"CASE WHEN n * 100 / {texts} BETWEEN 40 AND 49 THEN ' pumpkin' ELSE '' END"
     rare = "CASE WHEN n % 99991 = 7 THEN ' walnut' ELSE '' END"
-    who = _id(f"(n * 2654435761 % {people})", people)
-    return f"""{_numbers(texts, sqlite)} INSERT INTO messages (id, customer_id, direction, sid, sender, recipient, body,
-        state, purpose, attempts, created_at)
-        SELECT {_id("n", texts)} + 7, {who}, CASE n % 2 WHEN 0 THEN 'in' ELSE 'out' END, 'SMbench' || n,
-        CASE n % 2 WHEN 0 THEN '+12010000001' ELSE '+14155550100' END,
-        CASE n % 2 WHEN 0 THEN '+14155550100' ELSE '+12010000001' END,
-        {_pick("n", OPENINGS)} || {more} || {season} || {rare}, CASE n % 2 WHEN 0 THEN 'received' ELSE 'delivered' END,
-        CASE n % 2 WHEN 0 THEN NULL ELSE 'reply' END, 0, {_moment(sqlite)} FROM numbers"""
+    stride = max(2, 2 * texts // min(MOST, texts // 5))
+    who = number_id(f"(CASE WHEN n % {stride} < 2 THEN {HEAVY} ELSE n * 2654435761 % {people} END)", people)
+    at = moment_at(number_id("n", texts), sqlite)
+    inbound, missed = "n % 2 = 0", "n % 1002 = 7"
+    return f"""{numbers(texts, sqlite)} INSERT INTO messages (id, customer_id, direction, sid, sender, recipient, body,
+        state, purpose, attempts, created_at, sent_at, delivered_at, error_code, misunderstood, unanswered, flow,
+        segments, language, conversation_id)
+        SELECT {number_id("n", texts)} + 7, {who}, CASE WHEN {inbound} THEN 'in' ELSE 'out' END, 'SMbench' || n,
+        CASE WHEN {inbound} THEN '+12010000001' ELSE '+14155550100' END,
+        CASE WHEN {inbound} THEN '+14155550100' ELSE '+12010000001' END,
+        {picked("n", OPENINGS)} || {more} || {season} || {rare},
+        CASE WHEN {inbound} THEN 'received' WHEN {missed} THEN 'undelivered' ELSE 'delivered' END,
+        CASE WHEN {inbound} THEN NULL ELSE 'reply' END, 0, {at}, CASE WHEN {inbound} THEN NULL ELSE {at} END,
+        CASE WHEN {inbound} OR {missed} THEN NULL ELSE {at} END, CASE WHEN {missed} THEN '30005' ELSE NULL END,
+        CASE WHEN n % 502 = 0 THEN TRUE ELSE NULL END, CASE WHEN n % 2002 = 8 THEN TRUE ELSE NULL END,
+        {picked("(n / 2)", ("redeem", "balance", "info"))}, CASE WHEN {inbound} THEN NULL ELSE 1 END, 'en',
+        CASE WHEN n % 8 < 6 THEN {who} ELSE NULL END FROM numbers"""
 
 
 def _index(conn: Connection, people: int, sqlite: bool) -> None:
     """Fill both shelves and the vocabulary; PostgreSQL's indexes are made at the end."""
     bodies = f"SELECT id, {'body' if sqlite else _TO_WORDS} FROM messages"
-    everybody = f"{_numbers(people, sqlite)} SELECT {_id('n', people)}, {_customer_words(sqlite)} FROM numbers"
+    everybody = f"{numbers(people, sqlite)} SELECT {number_id('n', people)}, {_customer_words(sqlite)} FROM numbers"
     for name, rows in ((shelves.TEXTS.name, bodies), (shelves.CUSTOMERS.name, everybody)):
         for statement in (_SQLITE if sqlite else _POSTGRES).split(";"):
-            _write(conn, statement.format(name=name, rows=rows))
+            write(conn, statement.format(name=name, rows=rows))
     done = {"from": 0, "to": BEGUN + YEAR}
     progress = {"texts": done, "customers": done, "vouchers": BEGUN + YEAR, "profile_changes": BEGUN + YEAR}
     switches.set(conn, indexing.PROGRESS, progress)
