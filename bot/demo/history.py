@@ -17,6 +17,8 @@ from storage.ids import next_id
 
 _BATCH = 200
 _LEASE = timedelta(minutes=2)
+_OF = 90  # of so many texts nobody asked for ...
+_LOST = {31: "30003", 62: "30008", 77: "30007"}  # ... these do not arrive, for these reasons
 _UNDERWAY = timedelta(seconds=2)  # a text of the past took this long to arrive
 
 
@@ -33,6 +35,7 @@ class Past:
         self._turns = turns
         self._shop_number = shop_number
         self._texts = 0
+        self._unasked = 0
 
     def until(self, moment: datetime) -> None:
         """Let everything happen that is due until then."""
@@ -102,8 +105,11 @@ class Past:
                     outbox.finish(self._conn, row["id"], "suppressed", verdict.reason)
                 else:
                     earlier += [self.now] if row["purpose"] == "marketing" else []
-                    self._delivered([row["id"]])
-                    self._arrived(row)
+                    self._unasked += 1
+                    lost = _LOST.get(self._unasked % _OF)
+                    self._delivered([row["id"]], lost)
+                    if lost is None:
+                        self._arrived(row)
 
     def _ask_gate(self, row: Row, person: Row, earlier: Sequence[datetime]) -> gate.Verdict:
         programme = self._turns.catalog.book.programme
@@ -111,12 +117,14 @@ class Past:
         recipient = gate.recipient_of(person, said)
         return gate.ask(row["purpose"], recipient, programme.limits, self.now, row["deadline"])
 
-    def _delivered(self, sent: Sequence[int]) -> None:
+    def _delivered(self, sent: Sequence[int], lost: str | None = None) -> None:
+        """Report what the carrier does: sent, then delivered, or not for the reason with the code `lost`."""
+        end = {"status": "undelivered", "error_code": lost} if lost else {"status": "delivered"}
         reports: list[dict[str, Any]] = []
         for message_id in sent:
-            sid = f"SM{next_id():032x}"
-            for status, after in (("sent", _UNDERWAY / 2), ("delivered", _UNDERWAY)):
-                reports.append({"message_id": message_id, "sid": sid, "status": status, "at": self.now + after})
+            report = {"message_id": message_id, "sid": f"SM{next_id():032x}"}
+            reports.append({**report, "status": "sent", "at": self.now + _UNDERWAY / 2})
+            reports.append({**report, **end, "at": self.now + _UNDERWAY})
         if reports:
             messages.move_forward(self._conn, reports)
 
