@@ -132,6 +132,7 @@ _unread = (
         > func.coalesce(
             select(reads.c.message_id)
             .where(reads.c.staff_id == bindparam("staff_id"), reads.c.customer_id == customers.c.id)
+            .correlate(customers)
             .scalar_subquery(),
             0,
         ),

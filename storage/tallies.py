@@ -65,6 +65,16 @@ def read(connection: Connection, measure: str, first: date, last: date) -> dict[
     return {(row.day, row.part): row.value for row in connection.execute(query)}
 
 
+def totals(connection: Connection, measure: str, first: date, last: date) -> dict[str, int]:
+    """Return the sums of a measure's parts from a day to a day, both included."""
+    query = (
+        select(tallies.c.part, func.sum(tallies.c.value))
+        .where(tallies.c.measure == measure, tallies.c.day >= first, tallies.c.day <= last)
+        .group_by(tallies.c.part)
+    )
+    return {part: int(value) for part, value in connection.execute(query)}
+
+
 def total_until(connection: Connection, measure: str, day: date) -> int:
     """Return the sum of a measure over all days up to this one."""
     query = select(func.coalesce(func.sum(tallies.c.value), 0)).where(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from babel.core import Locale
 from babel.dates import format_date, format_datetime, format_time, format_timedelta
 from babel.numbers import format_currency, format_decimal
 from flask import Flask, flash, g, make_response, redirect, render_template, request, url_for
@@ -19,7 +21,7 @@ from bot.desk.actor import NotPossible
 from bot.phone import display, mask
 from bot.services import services
 
-FORMS = {"en": "en_US", "es": "es_US"}
+FORMS = {"en": Locale.parse("en_US"), "es": Locale.parse("es_US")}
 
 
 def page(template: str, status: int = 200, **values: Any) -> Response:
@@ -81,7 +83,12 @@ def ago(moment: datetime | None) -> Markup | str:
 
 def number(value: int | float) -> str:
     """Return a number with its separators: "1,200"."""
-    return str(format_decimal(value, locale=FORMS[language()]))
+    return _number(value, language())
+
+
+@lru_cache(10_000)  # babel takes longer for one than a query does, and a report has thousands
+def _number(value: int | float, spoken: str) -> str:
+    return str(format_decimal(value, locale=FORMS[spoken]))
 
 
 def money(minor: int, currency: str = "USD") -> str:

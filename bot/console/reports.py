@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
+from functools import lru_cache
 
 from babel.dates import format_date
 from flask import Blueprint, abort, request
@@ -65,6 +66,7 @@ def _rows(report: Report) -> Iterator[tuple[object, ...]]:
 def _shown(report: Report, book: Book) -> dict[str, object]:
     """Return a report as the template needs it."""
     most = max((abs(value) for value in report.totals.values()), default=0)
+    by_day = report.by_days
     parts = [
         {
             "words": part_in_words(report.name, part, book),
@@ -77,24 +79,29 @@ def _shown(report: Report, book: Book) -> dict[str, object]:
         "name": report.name,
         "heading": heading(report.name),
         "sentences": sentences(report),
-        "chart": _drawn(report.days, {day: report.of_day(day) for day in report.days}) if report.total else None,
+        "chart": _drawn(report.days, by_day) if report.total else None,
         "parts": parts,
         "rest": max(0, len(report.parts) - _ROWS),
-        "table": [(_long(day), report.of_day(day)) for day in report.days if report.of_day(day)],
+        "table": [(words, value) for _short, words, value in _steps(report.days, by_day) if value],
+        "weekly": report.days.count > _DAILY,
     }
 
 
 def _drawn(days: Days, values: Mapping[date, int], *, last: bool = False) -> charts.Chart:
     """Return bars by day, of long ranges by week: the sum of its days, or with `last` what its last day says."""
+    bars = [(label, f"{words}: {number(value)}", value) for label, words, value in _steps(days, values, last=last)]
+    return charts.by_day(bars)
+
+
+def _steps(days: Days, values: Mapping[date, int], *, last: bool = False) -> Iterator[tuple[str, str, int]]:
+    """Give each day, of a long range each week, as a short label, in words, and with its number."""
     step = 1 if days.count <= _DAILY else 7
     order = list(days)
-    bars = []
     for start in range(0, len(order), step):
         week = order[start : start + step]
         value = values[week[-1]] if last else sum(values[day] for day in week)
         words = _long(week[0]) if step == 1 else _("Week of {day}", day=_long(week[0]))
-        bars.append((_short(week[0]), f"{words}: {number(value)}", value))
-    return charts.by_day(bars)
+        yield _short(week[0]), words, value
 
 
 def _days() -> Days:
@@ -105,8 +112,13 @@ def _days() -> Days:
 
 
 def _short(day: date) -> str:
-    return str(format_date(day, "MMM d" if language() == "en" else "d MMM", locale=FORMS[language()]))
+    return _formatted(day, {"en": "MMM d"}.get(language(), "d MMM"), language())
 
 
 def _long(day: date) -> str:
-    return str(format_date(day, "EEE, MMM d, y" if language() == "en" else "EEE, d MMM y", locale=FORMS[language()]))
+    return _formatted(day, {"en": "EEE, MMM d, y"}.get(language(), "EEE, d MMM y"), language())
+
+
+@lru_cache(2_000)  # each day stands in every report
+def _formatted(day: date, form: str, spoken: str) -> str:
+    return str(format_date(day, form, locale=FORMS[spoken]))

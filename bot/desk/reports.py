@@ -56,9 +56,13 @@ class Report:
     total: int
     before: int  #: the same, of as many days before
 
-    def of_day(self, day: date) -> int:
-        """Return a day's sum over all parts."""
-        return sum(self.by_day.get((day, part), 0) for part in self.parts)
+    @property
+    def by_days(self) -> dict[date, int]:
+        """Return each day's sum over all parts."""
+        sums = dict.fromkeys(self.days, 0)
+        for (day, _), value in self.by_day.items():
+            sums[day] += value
+        return sums
 
     @property
     def change_percent(self) -> int | None:
@@ -83,7 +87,8 @@ def days_of(wanted: str, first: str, last: str, today: date) -> Days:
 
 def read(conn: Connection, name: Name, days: Days) -> Report:
     """Return one report."""
-    numbers, before = _numbers(conn, name, days), _numbers(conn, name, days.before)
+    numbers = _numbers(name, lambda measure: tallies.read(conn, measure, days.first, days.last))
+    before = _numbers(name, lambda measure: _in_one(conn, measure, days.before))
     totals: dict[str, int] = {}
     for (_, part), value in numbers.items():
         totals[part] = totals.get(part, 0) + value
@@ -94,17 +99,23 @@ def read(conn: Connection, name: Name, days: Days) -> Report:
 def outstanding(conn: Connection, days: Days) -> dict[date, int]:
     """Return how many points all customers held together at the end of each day."""
     held = tallies.total_until(conn, "points", days.first - DAY)
-    changed = tallies.read(conn, "points", days.first, days.last)
+    changed: dict[date, int] = {}
+    for (day, _), value in tallies.read(conn, "points", days.first, days.last).items():
+        changed[day] = changed.get(day, 0) + value
     found = {}
     for day in days:
-        held += sum(value for (each, _), value in changed.items() if each == day)
+        held += changed.get(day, 0)
         found[day] = held
     return found
 
 
-def _numbers(conn: Connection, name: Name, days: Days) -> Numbers:
-    measure = {"delivery": "texts", "errors": "texts", "solved": "active"}.get(name, name)
-    read = tallies.read(conn, measure, days.first, days.last)
+def _in_one(conn: Connection, measure: str, days: Days) -> Numbers:
+    """Return a measure's numbers as if they were all of one day: of the days before only the sum is shown."""
+    return {(days.first, part): value for part, value in tallies.totals(conn, measure, days.first, days.last).items()}
+
+
+def _numbers(name: Name, of: Callable[[str], Numbers]) -> Numbers:
+    read = of({"delivery": "texts", "errors": "texts", "solved": "active"}.get(name, name))
     if name == "misunderstood":
         return _gathered(read, lambda part: "")
     if name == "delivery":
@@ -112,7 +123,7 @@ def _numbers(conn: Connection, name: Name, days: Days) -> Numbers:
     if name == "errors":
         return _gathered(read, lambda part: None if _is_in(part) else part.split("|")[2] or None)
     if name == "solved":
-        needed = tallies.read(conn, "needed_person", days.first, days.last)
+        needed = of("needed_person")
         alone = {key: value - needed.get(key, 0) for key, value in read.items()}
         return {**{(day, "alone"): value for (day, _), value in alone.items()},
                 **{(day, "person"): value for (day, _), value in needed.items()}}  # fmt: skip

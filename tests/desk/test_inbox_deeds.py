@@ -140,6 +140,19 @@ def test_unread_is_counted_for_each_person(shop: Shop, house: Desk) -> None:
     assert unread(house.nora.staff_id) == {customer_id: 1}
 
 
+def test_what_was_read_of_one_says_nothing_of_another(shop: Shop, house: Desk) -> None:
+    """Unread texts of several customers are counted at once, each from where that one was read."""
+    for phone in (ALICE, BOB, ALICE, BOB, BOB):
+        shop.says(phone, "HELP")
+    alice, bob, engine = house.id_of(ALICE), house.id_of(BOB), shop.services.engine
+    texts = shop.rows("SELECT id FROM messages WHERE direction = 'in' ORDER BY id")
+    with writing(engine) as conn:
+        desk_inbox.mark_read(conn, house.nora, alice)
+        desk_inbox.mark_read(conn, house.nora, bob, texts[1]["id"])
+    with reading(engine) as conn:
+        assert desk.unread(conn, house.nora.staff_id or 0, [alice, bob], 10) == {alice: 0, bob: 2}
+
+
 def test_it_notices_who_is_there(shop: Shop, house: Desk) -> None:
     """Somebody who has a conversation open is seen until they leave or fall silent."""
     shop.says(ALICE, "HELP")
