@@ -26,6 +26,7 @@ from bot.schedule import Schedule
 from bot.settings import Settings
 from bot.transcripts.casting import FRIEND, PHONE, cast
 from bot.turn import Turns
+from bot.turn.understanding import decide_event
 from storage import consent, customers, facts, handoffs, messages, migrate, outbox, timers, vouchers
 from storage.conversations import conversations
 from storage.database import open_engine, reading, writing
@@ -70,8 +71,8 @@ class _WatchedTurns(Turns):
 
     decisions: list[Decision]
 
-    def _decide(self, *facts: Any) -> Decision:
-        decision = super()._decide(*facts)
+    def decide(self, *facts: Any) -> Decision:
+        decision = decide_event(*facts)
         self.decisions.append(decision)
         return decision
 

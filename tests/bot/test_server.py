@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from bot import server, turn
+from bot import server
 from bot.app import create_app
 from bot.carrier.port import StatusReported
 from bot.server import Groups, Server
@@ -203,7 +203,7 @@ def test_what_cannot_be_taken_is_503(served: Server, monkeypatch: pytest.MonkeyP
         return load(conn, events, *more)
 
     monkeypatch.setattr(turns, "_load", fail_for_bob)
-    monkeypatch.setattr(turn, "RETRIES", 1)
+    monkeypatch.setattr("bot.turn.turns.RETRIES", 1)
 
     async def both() -> list[tuple[int, bytes]]:
         return await asyncio.gather(

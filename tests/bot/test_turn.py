@@ -15,12 +15,13 @@ import pytest
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from bot import telemetry, turn
-from bot.apply import Rows
+from bot import telemetry
+from bot.apply import Rows, apply_all
 from bot.engine.effects import AddEntry
 from bot.engine.events import Event, FactRecorded, Media, MessageReceived, TimerFired
 from bot.errors import Conflict, TurnBroken
 from bot.settings import ROOT
+from bot.turn import Answer, understanding
 from storage import facts, messages
 from storage.database import writing
 from storage.ids import next_id
@@ -39,11 +40,11 @@ def heard(shop: Shop, sender: str, body: str, sid: str | None = None, **more: An
     return MessageReceived(sid or shop.new_sid(), sender, "+12015550100", body, shop.clock.now(), **more)
 
 
-def take(shop: Shop, *events: Event) -> list[turn.Answer]:
+def take(shop: Shop, *events: Event) -> list[Answer]:
     return shop.services.turns.take(events, shop.clock.now())
 
 
-def said(answer: turn.Answer) -> str:
+def said(answer: Answer) -> str:
     return " ".join(reply.body for reply in answer.replies)
 
 
@@ -113,14 +114,14 @@ def test_any_kind_of_trouble_stays_with_its_own_customer(
 ) -> None:
     """A mistake of ours in writing one turn is as harmless to the others as a refusal of the database."""
     shop.joined(ALICE)
-    write = turn.apply_all
+    write = apply_all
 
     def explode(effects: Any, context: Any) -> None:
         if context.customer.phone == BOB and any(getattr(effect, "flow", None) == "help" for effect in effects):
             raise trouble
         write(effects, context)
 
-    monkeypatch.setattr(turn, "apply_all", explode)
+    monkeypatch.setattr("bot.turn.wave.apply_all", explode)
     alice, bob = take(shop, heard(shop, ALICE, "BALANCE"), heard(shop, BOB, "HELP"))
     assert (alice.result, bob.result) == ("answered", "crashed")
     assert shop.one("select body from messages where state = 'failed'") == "HELP"
@@ -149,8 +150,8 @@ def test_a_database_that_cannot_be_written_acknowledges_nothing(shop: Shop, monk
     def gone(*_: Any) -> Any:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(turn, "writing", gone)
-    monkeypatch.setattr(turn, "PATIENCE", 0.0)
+    monkeypatch.setattr("bot.turn.turns.writing", gone)
+    monkeypatch.setattr("bot.turn.turns.PATIENCE", 0.0)
     answers = take(shop, heard(shop, ALICE, "JOIN"), heard(shop, BOB, "JOIN"))
     assert [answer.result for answer in answers] == ["not_taken", "not_taken"]
     assert shop.post(shop.form(ALICE, "JOIN")).status_code == 503
@@ -423,7 +424,7 @@ def _explode(*_: object) -> None:
 
 def spoil(monkeypatch: pytest.MonkeyPatch, body: str, effect: AddEntry) -> None:
     """Make the turn of one text cause something no database takes."""
-    decide = turn.decide
+    decide = understanding.decide
 
     def decide_too_much(book: Any, customer: Any, event: Any, routing: Any, **more: Any) -> Any:
         decision = decide(book, customer, event, routing, **more)
@@ -431,19 +432,19 @@ def spoil(monkeypatch: pytest.MonkeyPatch, body: str, effect: AddEntry) -> None:
             object.__setattr__(decision, "effects", (*decision.effects, effect))
         return decision
 
-    monkeypatch.setattr(turn, "decide", decide_too_much)
+    monkeypatch.setattr("bot.turn.understanding.decide", decide_too_much)
 
 
 def break_expectation(monkeypatch: pytest.MonkeyPatch, phone: str) -> None:
     """Make it impossible to tell what one customer's conversation waits for."""
-    told = turn.expectation
+    told = understanding.expectation
 
     def tell(book: Any, customer: Any, *more: Any) -> Any:
         if customer.phone == phone:
             raise RuntimeError("no label")
         return told(book, customer, *more)
 
-    monkeypatch.setattr(turn, "expectation", tell)
+    monkeypatch.setattr("bot.turn.understanding.expectation", tell)
 
 
 def queue(shop: Shop, phone: str) -> None:
