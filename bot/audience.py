@@ -34,8 +34,8 @@ from bot.engine.guards import FACTS, All, Ask, Not, Predicate
 from bot.engine.variant import PRIME, mixers
 from bot.errors import RegularsError
 from storage import documents
+from storage.columns import Moment
 from storage.customers import customers
-from storage.database import Moment
 from storage.vouchers import ISSUED, vouchers
 
 Condition = ColumnElement[bool]

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from bot.engine.conversation import Conversation, Customer, Lot, Voucher
 from storage import conversations, customers, loyalty, vouchers
-from storage.database import Row
+from storage.rows import Row
 from storage.together import Query, ask, together
 
 

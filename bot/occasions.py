@@ -19,8 +19,8 @@ from bot.gate.recipients import REGION, places_of
 from storage import customers as people
 from storage import switches
 from storage.customers import customers
-from storage.database import Row
 from storage.loyalty import lots
+from storage.rows import Row
 from storage.vouchers import ISSUED, vouchers
 
 SINCE = "schedules_since"  #: switch: what came round before this moment is over

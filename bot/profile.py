@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from bot.engine.conversation import Customer
-from storage.database import Row
 from storage.ids import next_id
+from storage.rows import Row
 
 COLUMNS = frozenset({"name", "birthday", "email", "language", "zone", "frequency"})
 _WATCHED = COLUMNS | {"tags", "attributes"}

@@ -17,8 +17,9 @@ from sqlalchemy import Connection, Engine
 from bot.catalog import Catalog
 from bot.engine.programme import Programme, Tier
 from storage import customers, facts, loyalty, reviews, switches
-from storage.database import Row, reading, writing
+from storage.database import reading, writing
 from storage.ids import next_id
+from storage.rows import Row
 
 BATCH = 500
 PATIENCE = timedelta(hours=4)  # then somebody who waits for a person is told that they are not forgotten

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, Connection, Table, bindparam, select
 
-from storage.database import Moment, Row, Words, first_row, for_both, metadata
+from storage.columns import Moment, Words, metadata
+from storage.rows import Row, first_row, for_both
 
 staff_answers = Table(
     "staff_answers",

@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Connection, Index, Select, Table, bindparam, delete, func, select
 
 from storage import switches
-from storage.database import Document, Id, Moment, Row, Words, all_rows, first_row, insert_rows, metadata
+from storage.columns import Document, Id, Moment, Words, metadata
 from storage.ids import distance
+from storage.rows import Row, all_rows, first_row, insert_rows
 
 audit_log = Table(
     "audit_log",

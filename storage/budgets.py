@@ -11,7 +11,9 @@ from datetime import datetime
 
 from sqlalchemy import Column, Connection, Date, Float, Integer, Table, bindparam, select, update
 
-from storage.database import Moment, Row, Words, all_rows, among, blank, for_both, metadata, write_many
+from storage.columns import Moment, Words, metadata
+from storage.conditions import among
+from storage.rows import Row, all_rows, blank, for_both, write_many
 
 budgets = Table(
     "sending_budgets",

@@ -18,8 +18,10 @@ from sqlalchemy import (
     select,
 )
 
-from storage.database import Id, Moment, Row, Words, all_rows, among, insert_rows, metadata
+from storage.columns import Id, Moment, Words, metadata
+from storage.conditions import among
 from storage.messages import messages
+from storage.rows import Row, all_rows, insert_rows
 
 consent_records = Table(
     "consent_records",

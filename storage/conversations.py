@@ -18,21 +18,10 @@ from sqlalchemy import (
 )
 from sqlalchemy import update as update_of
 
-from storage.database import (
-    Document,
-    Id,
-    Moment,
-    Row,
-    Words,
-    all_rows,
-    among,
-    complete,
-    first_row,
-    insert_rows,
-    metadata,
-    write_many,
-)
+from storage.columns import Document, Id, Moment, Words, metadata
+from storage.conditions import among
 from storage.messages import messages
+from storage.rows import Row, all_rows, complete, first_row, insert_rows, write_many
 from storage.together import Query, ask, by_customer
 
 conversations = Table(

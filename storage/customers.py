@@ -23,20 +23,9 @@ from sqlalchemy import (
     update,
 )
 
-from storage.database import (
-    Document,
-    Id,
-    Moment,
-    Row,
-    Words,
-    all_rows,
-    among,
-    blank,
-    first_row,
-    for_both,
-    metadata,
-    write_many,
-)
+from storage.columns import Document, Id, Moment, Words, metadata
+from storage.conditions import among
+from storage.rows import Row, all_rows, blank, first_row, for_both, write_many
 from storage.together import Query, ask
 
 customers = Table(

@@ -20,9 +20,11 @@ from sqlalchemy import (
     select,
 )
 
+from storage.columns import Id, Moment, Words, metadata
+from storage.conditions import among
 from storage.customers import customers
-from storage.database import Id, Moment, Row, Words, among, first_row, for_both, metadata
 from storage.messages import messages
+from storage.rows import Row, first_row, for_both
 
 desk = Table(
     "desk",

@@ -31,7 +31,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from storage.database import ConditionElement, Words
+from storage.columns import Words
+from storage.conditions import ConditionElement
 
 Condition = ColumnElement[bool]
 

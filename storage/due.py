@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, select, true, update
 
+from storage.columns import Moment
 from storage.customers import customers
-from storage.database import Moment, Row, all_rows
+from storage.rows import Row, all_rows
 
 MOST_TROUBLES = 10  #: so often it is tried before it is given up
 

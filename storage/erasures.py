@@ -12,8 +12,10 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, ForeignKey, Index, Table, bindparam, select, update
 
-from storage.database import Document, Id, Moment, Row, Words, all_rows, among, first_row, insert_rows, metadata
+from storage.columns import Document, Id, Moment, Words, metadata
+from storage.conditions import among
 from storage.messages import status_log
+from storage.rows import Row, all_rows, first_row, insert_rows
 
 erasures = Table(
     "erasures",

@@ -7,8 +7,10 @@ from datetime import datetime
 
 from sqlalchemy import Column, Connection, ForeignKey, Index, Integer, Table, bindparam, func, select, update
 
-from storage.database import Document, Id, Moment, Row, Words, all_rows, among, blank, for_both, metadata, write_many
+from storage.columns import Document, Id, Moment, Words, metadata
+from storage.conditions import among
 from storage.due import due_with_customer
+from storage.rows import Row, all_rows, blank, for_both, write_many
 
 facts = Table(
     "facts",

@@ -18,11 +18,11 @@ from sqlalchemy import (
 )
 
 from storage.customers import customers
-from storage.database import Row, blank
 from storage.erasures import SHELL
 from storage.holdings import HOLDINGS
 from storage.loyalty import ledger, lots
 from storage.messages import SENDING, messages
+from storage.rows import Row, blank
 from storage.vouchers import ISSUED, vouchers
 
 _WHO: ColumnElement[int] = bindparam("the_customer")

@@ -9,12 +9,14 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, func, select
 
 from storage.audit import audit_log
+from storage.columns import Moment
+from storage.conditions import among
 from storage.consent import consent_records
 from storage.customers import customers
-from storage.database import Moment, Row, all_rows, among
 from storage.desk import desk, presence
 from storage.handoffs import handoffs
 from storage.messages import messages, status_log
+from storage.rows import Row, all_rows
 from storage.staff import staff
 
 FIRST_WORDS = 200  #: characters of a text a list shows

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Index, Table, bindparam, null, select, update
 
+from storage.columns import Id, Moment, Words, metadata
 from storage.customers import customers
-from storage.database import Id, Moment, Row, Words, all_rows, complete, first_row, for_both, metadata
+from storage.rows import Row, all_rows, complete, first_row, for_both
 
 handoffs = Table(
     "handoffs",

@@ -7,9 +7,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, func, or_, select
 
+from storage.columns import Moment
+from storage.conditions import among
 from storage.conversations import conversations
 from storage.customers import customers
-from storage.database import Moment, among
 from storage.facts import facts
 from storage.handoffs import handoffs
 from storage.messages import messages

@@ -17,7 +17,6 @@ from storage.audit import audit_log
 from storage.consent import consent_records
 from storage.conversations import conversations
 from storage.customers import customers
-from storage.database import Row
 from storage.desk import desk, leases, presence, reads
 from storage.erasures import erasures
 from storage.facts import facts
@@ -27,6 +26,7 @@ from storage.loyalty import ledger, lots
 from storage.messages import messages, status_log
 from storage.notes import mentions, notes
 from storage.profile_changes import profile_changes
+from storage.rows import Row
 from storage.seals import seals
 from storage.shelves import CUSTOMERS, TEXTS
 from storage.starts import starts

@@ -30,9 +30,9 @@ from sqlalchemy import (
 )
 
 from storage import tags
+from storage.columns import Moment
 from storage.consent import consent_records
 from storage.conversations import conversations
-from storage.database import Moment
 from storage.desk import desk
 from storage.handoffs import handoffs
 from storage.messages import INBOUND, messages

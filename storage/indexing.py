@@ -14,11 +14,12 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Integer, Select, Table, bindparam, or_, select
 
 from storage import shelves, switches, vouchers
+from storage.conditions import among
 from storage.customers import by_ids, customers
-from storage.database import Row, among
 from storage.ids import distance, next_id
 from storage.messages import MARKETING, messages
 from storage.profile_changes import profile_changes
+from storage.rows import Row
 from storage.wording import Phrase, code_words, number_words, words
 
 BATCH = 200  #: rows of one transaction, so that no text waits long for a writer on SQLite

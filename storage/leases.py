@@ -10,9 +10,10 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, select, update
 
 from storage import customers as people
+from storage.columns import Moment
 from storage.customers import customers
-from storage.database import Moment, Row, all_rows, first_row, insert_rows
 from storage.desk import leases
+from storage.rows import Row, all_rows, first_row, insert_rows
 
 _RUNS = leases.c.ended_at.is_(None)
 _RUNNING = select(leases).where(leases.c.customer_id == bindparam("customer_id"), _RUNS)

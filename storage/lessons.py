@@ -6,19 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Index, Table, bindparam, delete, func, select
 
-from storage.database import (
-    Document,
-    Id,
-    Moment,
-    Row,
-    Words,
-    all_rows,
-    among,
-    complete,
-    first_row,
-    for_both,
-    metadata,
-)
+from storage.columns import Document, Id, Moment, Words, metadata
+from storage.conditions import among
+from storage.rows import Row, all_rows, complete, first_row, for_both
 
 lessons = Table(
     "lessons",

@@ -24,23 +24,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from storage.database import (
-    Document,
-    Id,
-    Moment,
-    Row,
-    Words,
-    all_rows,
-    among,
-    blank,
-    first_row,
-    for_both,
-    insert_rows,
-    metadata,
-    write_many,
-)
+from storage.columns import Document, Id, Moment, Words, metadata
+from storage.conditions import among
 from storage.errors import KnownKey, Stale, meaning_of
 from storage.messages import messages
+from storage.rows import Row, all_rows, blank, first_row, for_both, insert_rows, write_many
 from storage.together import Query, ask
 
 ledger = Table(

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Delete, Table, and_, bindparam, delete, exists, select, update
 
+from storage.columns import Moment
 from storage.conversations import conversations
 from storage.customers import customers
-from storage.database import Moment
 from storage.desk import leases
 from storage.handoffs import handoffs
 from storage.holdings import HOLDINGS

@@ -27,20 +27,10 @@ from sqlalchemy import (
     update,
 )
 
-from storage.database import (
-    Document,
-    Id,
-    Moment,
-    Row,
-    Words,
-    all_rows,
-    among,
-    first_row,
-    insert_rows,
-    metadata,
-    write_many,
-)
+from storage.columns import Document, Id, Moment, Words, metadata
+from storage.conditions import among
 from storage.ids import next_id
+from storage.rows import Row, all_rows, first_row, insert_rows, write_many
 from storage.together import Query, ask
 
 messages = Table(

@@ -42,7 +42,8 @@ from storage import (  # every table must be known to `metadata`
     timers,
     vouchers,
 )
-from storage.database import metadata, normal_url, open_engine, reading, writing
+from storage.columns import metadata
+from storage.database import normal_url, open_engine, reading, writing
 
 __all__ = ["NOUNS", "current", "head", "metadata", "upgrade"]
 

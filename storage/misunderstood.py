@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, select
 
-from storage.database import Row, all_rows
 from storage.lessons import lessons
 from storage.messages import messages
+from storage.rows import Row, all_rows
 
 _NEWEST = (
     select(

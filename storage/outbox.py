@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Integer, bindparam, func, literal_column, null, or_, select, text, update
 
-from storage.database import Moment, Row, all_rows, among, write_many
+from storage.columns import Moment
+from storage.conditions import among
 from storage.messages import (
     DEAD,
     MARKETING,
@@ -23,6 +24,7 @@ from storage.messages import (
     lane_of,
     messages,
 )
+from storage.rows import Row, all_rows, write_many
 
 _c = messages.c
 #: What a sender needs; the explanation is long and not for the carrier.

@@ -8,8 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Index, Select, and_, bindparam, func, literal_column, or_, select, text
 
-from storage.database import Moment, Row, all_rows, among
+from storage.columns import Moment
+from storage.conditions import among
 from storage.messages import messages
+from storage.rows import Row, all_rows
 
 Index(
     "ix_messages_service",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, select, text
 
-from storage.database import Row
+from storage.rows import Row
 from storage.switches import set as set_switch
 from storage.switches import switches
 

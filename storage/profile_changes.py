@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Column, Connection, ForeignKey, Index, Table, bindparam, select
 
-from storage.database import Document, Id, Moment, Row, Words, all_rows, insert_rows, metadata
+from storage.columns import Document, Id, Moment, Words, metadata
+from storage.rows import Row, all_rows, insert_rows
 
 profile_changes = Table(
     "profile_changes",

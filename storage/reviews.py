@@ -7,12 +7,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, case, or_, select, update
 
+from storage.columns import Document, Moment
+from storage.conditions import among
 from storage.consent import consent_records
 from storage.conversations import conversations
 from storage.customers import customers
-from storage.database import Document, Moment, Row, all_rows, among
 from storage.handoffs import handoffs
 from storage.messages import messages
+from storage.rows import Row, all_rows
 
 _IN_TIERS = (
     select(customers.c.id)

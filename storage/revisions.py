@@ -16,7 +16,8 @@ from sqlalchemy import (
     update,
 )
 
-from storage.database import Id, Moment, Row, Words, all_rows, first_row, insert_rows, metadata
+from storage.columns import Id, Moment, Words, metadata
+from storage.rows import Row, all_rows, first_row, insert_rows
 
 flow_revisions = Table(
     "flow_revisions",

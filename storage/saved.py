@@ -20,7 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy import update as update_of
 
-from storage.database import Document, Id, Moment, Row, Words, all_rows, first_row, insert_rows, metadata
+from storage.columns import Document, Id, Moment, Words, metadata
+from storage.rows import Row, all_rows, first_row, insert_rows
 
 saved_replies = Table(
     "saved_replies",

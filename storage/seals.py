@@ -11,11 +11,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import BigInteger, Column, Connection, Table, bindparam, func, select, text
 
+from storage.columns import Id, Moment, Words, metadata
+from storage.conditions import among
 from storage.consent import consent_records
-from storage.database import Id, Moment, Row, Words, all_rows, among, first_row, insert_rows, metadata
 from storage.erasures import erasures
 from storage.ids import distance
 from storage.messages import messages
+from storage.rows import Row, all_rows, first_row, insert_rows
 
 seals = Table(
     "seals",

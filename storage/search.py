@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, literal_column, select, text
 
+from storage.conditions import among
 from storage.customers import by_ids, customers
-from storage.database import Row, all_rows, among
 from storage.messages import messages
+from storage.rows import Row, all_rows
 from storage.shelves import CUSTOMERS, TEXTS, Shelf, lock, remove, vocabulary
 from storage.wording import Phrase, Wanted, wanted_in_texts, wanted_of_customers
 

@@ -31,7 +31,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from storage.database import Id, Words, among, for_both, insert_rows, metadata, write_many
+from storage.columns import Id, Words, metadata
+from storage.conditions import among
+from storage.rows import for_both, insert_rows, write_many
 from storage.wording import Phrase
 
 _LOCK = 0x7365_6172_6368_6573  # "searches", the advisory lock of whoever changes the index

@@ -24,7 +24,8 @@ from sqlalchemy import (
     update,
 )
 
-from storage.database import Document, Id, Moment, Row, Words, all_rows, first_row, insert_rows, metadata
+from storage.columns import Document, Id, Moment, Words, metadata
+from storage.rows import Row, all_rows, first_row, insert_rows
 
 ROLES = ("support", "marketer", "manager", "admin")
 

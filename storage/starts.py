@@ -7,7 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import Column, Connection, ForeignKey, Table, bindparam, select
 
-from storage.database import Id, Moment, Row, Words, among, for_both, metadata
+from storage.columns import Id, Moment, Words, metadata
+from storage.conditions import among
+from storage.rows import Row, for_both
 
 starts = Table(
     "starts",

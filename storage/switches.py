@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Table, bindparam, select
 
-from storage.database import Document, Words, for_both, metadata
+from storage.columns import Document, Words, metadata
+from storage.rows import for_both
 
 switches = Table(
     "switches",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Connection, Table, bindparam, func, select
 
-from storage.database import Id, Words, metadata
+from storage.columns import Id, Words, metadata
 
 customer_tags = Table(
     "customer_tags",

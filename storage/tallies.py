@@ -21,11 +21,12 @@ from sqlalchemy import (
     union,
 )
 
+from storage.columns import Words, metadata
 from storage.consent import consent_records
-from storage.database import Words, insert_rows, metadata
 from storage.handoffs import handoffs
 from storage.loyalty import ledger
 from storage.messages import messages
+from storage.rows import insert_rows
 from storage.vouchers import vouchers
 
 tallies = Table(

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Column, Connection, Select, Table, and_, bindparam, func, or_, select
 
+from storage.columns import EPOCH, Moment
+from storage.conditions import among
 from storage.consent import consent_records
 from storage.conversations import conversations
 from storage.customers import customers
-from storage.database import EPOCH, Moment, Row, all_rows, among
 from storage.desk import leases
 from storage.facts import facts
 from storage.handoffs import handoffs
@@ -25,6 +26,7 @@ from storage.messages import messages
 from storage.notes import notes
 from storage.profile_changes import profile_changes
 from storage.revisions import flow_revisions
+from storage.rows import Row, all_rows
 from storage.together import Query, ask
 from storage.vouchers import vouchers
 

@@ -25,9 +25,11 @@ from sqlalchemy import (
     update,
 )
 
+from storage.columns import Document, Id, Moment, Words, metadata
+from storage.conditions import among
 from storage.customers import customers
-from storage.database import Document, Id, Moment, Row, Words, all_rows, among, blank, for_both, metadata, write_many
 from storage.due import due_with_customer
+from storage.rows import Row, all_rows, blank, for_both, write_many
 
 timers = Table(
     "timers",

@@ -16,8 +16,8 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, Dialect, Select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from storage.database import PIPELINE, Row, Trip, all_rows
 from storage.errors import meaning_of
+from storage.rows import PIPELINE, Row, Trip, all_rows
 
 T = TypeVar("T")
 

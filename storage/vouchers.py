@@ -22,7 +22,9 @@ from sqlalchemy import (
     update,
 )
 
-from storage.database import Id, Moment, Row, Words, all_rows, among, first_row, insert_rows, metadata
+from storage.columns import Id, Moment, Words, metadata
+from storage.conditions import among
+from storage.rows import Row, all_rows, first_row, insert_rows
 from storage.together import Query, ask, by_customer
 
 vouchers = Table(

@@ -13,7 +13,8 @@ from bot.cli.shown import as_json, table, when
 from bot.desk import auditing
 from bot.phone import mask
 from storage import customers
-from storage.database import Row, reading
+from storage.database import reading
+from storage.rows import Row
 
 _Day = click.DateTime(["%Y-%m-%d"])
 

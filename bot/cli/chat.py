@@ -21,7 +21,8 @@ from bot.settings import Settings
 from bot.signature import sign
 from bot.web.phone.network import PATIENCE, inbound_form, local_address, status_form
 from storage import customers, messages
-from storage.database import Row, reading
+from storage.database import reading
+from storage.rows import Row
 
 NUMBER = "+12015550123"
 _SHOP = "(201) 555-0100"

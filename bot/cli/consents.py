@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from bot.engine.programme import Programme
 from bot.places import region_of
-from storage.database import Row
+from storage.rows import Row
 
 CONSENTS = frozenset({"", "none", "subscribed", "unsubscribed", "pending"})
 #: Implied consent of Canada's anti-spam law lasts so many months from the purchase or the inquiry; an end that is

@@ -20,7 +20,8 @@ from bot.phone import display
 from storage import conversations, loyalty, messages, vouchers
 from storage.customers import by_phone
 from storage.customers import customers as people
-from storage.database import Row, all_rows, reading
+from storage.database import reading
+from storage.rows import Row, all_rows
 
 _ENTRY = ("kind", "points", "key", "reason", "at", "expires_at", "reverses")
 _VOUCHER = ("code", "name", "reward", "cost", "status", "issued_at", "ends_at", "redeemed_at", "redeemed_by")

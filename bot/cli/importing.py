@@ -20,8 +20,9 @@ from bot.engine.programme import Programme
 from bot.phone import parse
 from bot.profile import history
 from storage import customers, profile_changes
-from storage.database import Row, reading, writing
+from storage.database import reading, writing
 from storage.ids import next_id
+from storage.rows import Row
 
 COLUMNS = (
     "phone",

@@ -14,7 +14,8 @@ from bot.desk.actor import Actor
 from bot.desk.proving import certificate as proof_of
 from bot.phone import display
 from storage import customers, erasures, holdings
-from storage.database import Row, reading
+from storage.database import reading
+from storage.rows import Row
 
 _OPERATOR = Actor(None, "command line", "admin")
 _FILE = click.Path(dir_okay=False, path_type=Path)

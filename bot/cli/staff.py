@@ -14,7 +14,8 @@ from bot.desk import accounts
 from bot.desk.actor import Actor, NotPossible, Role
 from bot.web.phone.network import local_address
 from storage import staff as stored
-from storage.database import Row, reading, writing
+from storage.database import reading, writing
+from storage.rows import Row
 
 _SHOWN = ("id", "email", "name", "role", "language", "created_at", "seen_at", "disabled_at")
 _OPERATOR = Actor(None, "command line", "admin")

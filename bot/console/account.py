@@ -15,7 +15,8 @@ from bot.desk import accounts
 from bot.desk.actor import NotPossible
 from bot.services import services
 from storage import staff
-from storage.database import Row, reading, writing
+from storage.database import reading, writing
+from storage.rows import Row
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 _SECRET = "new second factor"

@@ -24,7 +24,8 @@ from storage import customers, handsets, staff, vouchers
 from storage import lessons as taught
 from storage import notes as mentions_of
 from storage import timeline as stored
-from storage.database import Row, reading, writing
+from storage.database import reading, writing
+from storage.rows import Row
 from storage.timeline import Cursor
 
 blueprint = Blueprint("conversation", __name__)

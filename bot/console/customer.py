@@ -19,7 +19,8 @@ from bot.engine.programme import Programme
 from bot.gate.recipients import REGION
 from bot.services import services
 from storage import erasures
-from storage.database import Row, reading
+from storage.database import reading
+from storage.rows import Row
 
 blueprint = Blueprint("customer", __name__, url_prefix="/customers/<int:customer_id>")
 _IDS_END = 1 << 63

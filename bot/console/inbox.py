@@ -19,8 +19,9 @@ from bot.desk import inbox as desk_inbox
 from bot.desk.actor import NotPossible
 from bot.services import services
 from storage import desk, glance, handoffs, saved, staff, tags
-from storage.database import Row, reading, writing
+from storage.database import reading, writing
 from storage.ids import next_id
+from storage.rows import Row
 
 blueprint = Blueprint("inbox", __name__, url_prefix="/inbox")
 VIEWS = ("needs_person", "unanswered", "mine", "unassigned", "misunderstood", "failed", "left", "snoozed", "recent")

@@ -22,8 +22,9 @@ from bot.console.page import zone
 from bot.desk import fates
 from bot.services import Services
 from storage import desk, glance, inbox, staff
-from storage.database import Row, reading
+from storage.database import reading
 from storage.ids import next_id
+from storage.rows import Row
 
 PAGE = 50
 MOST = 99  #: counts go no further

@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 
 from bot.catalog import Book
 from bot.console.language import _
-from storage.database import Row
 from storage.inbox import Kind, Wanted
 from storage.moments import id_before
+from storage.rows import Row
 
 _KINDS: Mapping[str, Kind] = {
     "needs_person": "needs_person",

@@ -22,7 +22,8 @@ from bot.console.page import say
 from bot.services import services
 from bot.settings import Settings
 from storage import staff
-from storage.database import Row, writing
+from storage.database import writing
+from storage.rows import Row
 
 blueprint = Blueprint("openid", __name__)
 _NAME = "provider"

@@ -18,7 +18,8 @@ from bot.desk.proving import certificate
 from bot.phone import parse
 from bot.services import services
 from storage import customers, erasures, holdings
-from storage.database import Row, reading
+from storage.database import reading
+from storage.rows import Row
 
 blueprint = Blueprint("privacy", __name__, url_prefix="/customers/<int:customer_id>/privacy")
 _IDS_END = 1 << 63

@@ -20,7 +20,8 @@ from bot.desk.accounts import Member
 from bot.desk.actor import Actor
 from bot.services import services
 from storage import staff
-from storage.database import Row, reading, writing
+from storage.database import reading, writing
+from storage.rows import Row
 
 csrf = CSRFProtect()
 _TOKEN = "token"

@@ -15,7 +15,8 @@ from bot.desk.actor import NotPossible
 from bot.desk.demo_staff import DEMO_STAFF, demo_member
 from bot.services import services
 from storage import staff
-from storage.database import Row, reading, writing
+from storage.database import reading, writing
+from storage.rows import Row
 
 blueprint = Blueprint("signing", __name__)
 

@@ -21,7 +21,8 @@ from bot.engine.definition import HandBack
 from bot.services import Services, services
 from storage import customers, saved, staff
 from storage import leases as held
-from storage.database import Row, reading
+from storage.database import reading
+from storage.rows import Row
 
 blueprint = Blueprint("takeover", __name__, url_prefix="/customers/<int:customer_id>")
 MILLIONTHS = 1_000_000

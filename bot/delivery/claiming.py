@@ -15,8 +15,9 @@ from bot.catalog import Catalog
 from bot.delivery.rates import Bucket, Rate, day_of
 from bot.delivery.sender import EVERYTHING, stopped
 from storage import budgets, customers, outbox, outreach
-from storage.database import Row, writing
+from storage.database import writing
 from storage.outbox import Lane
+from storage.rows import Row
 
 LEASE = timedelta(minutes=2)
 _BUSY = timedelta(seconds=1)  # another worker is deciding about the same customer

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Literal, Self
 
-from storage.database import Row
+from storage.rows import Row
 
 Result = Literal["sent", "refused", "put_back", "unreachable", "unknown", "late"]
 

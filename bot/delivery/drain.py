@@ -18,7 +18,8 @@ from bot.delivery.recording import record
 from bot.delivery.settling import settle
 from bot.errors import CarrierError, CarrierUnreachable, OutcomeUnknown
 from storage import processes
-from storage.database import Row, reading
+from storage.database import reading
+from storage.rows import Row
 
 CONCURRENCY = 16
 _SENDING = frozenset({"all", "worker"})  # roles

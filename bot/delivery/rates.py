@@ -14,7 +14,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from bot.errors import SettingsError
-from storage.database import Row
+from storage.rows import Row
 
 CAP_ZONE = ZoneInfo("America/Los_Angeles")  # T-Mobile's day begins at midnight Pacific time
 _BURST_SECONDS = 2.0  # a tick may come late by that much without losing anything

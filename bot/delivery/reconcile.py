@@ -17,8 +17,9 @@ from bot.carrier.port import Found, StatusReported, Traceable
 from bot.delivery.statuses import Statuses
 from bot.phone import person
 from storage import customers, messages, outbox
-from storage.database import Row, reading, writing
+from storage.database import reading, writing
 from storage.ids import next_id
+from storage.rows import Row
 
 PAGE = 500
 #: What Twilio itself takes for leaving; ours is stricter and judges when the text is taken.

@@ -17,7 +17,8 @@ from bot.delivery.claiming import LEASE
 from bot.delivery.recording import MOST_ATTEMPTS
 from bot.errors import CarrierError
 from storage import messages, outbox
-from storage.database import Row, writing
+from storage.database import writing
+from storage.rows import Row
 
 AT_ONCE = 20
 SAFE = timedelta(minutes=5)  # what the carrier does not list by then, it never took

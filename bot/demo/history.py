@@ -12,8 +12,8 @@ from bot import gate
 from bot.engine.events import Event, FactRecorded, MessageReceived, TimerFired
 from bot.turn import Turns
 from storage import customers, facts, messages, outbox, timers, vouchers
-from storage.database import Row
 from storage.ids import next_id
+from storage.rows import Row
 
 _BATCH = 200
 _LEASE = timedelta(minutes=2)

@@ -22,7 +22,8 @@ from bot.phone import parse
 from bot.settings import Settings
 from bot.turn import Turns
 from storage import customers, switches, vouchers
-from storage.database import Row, writing
+from storage.database import writing
+from storage.rows import Row
 
 MARKER = "demo_seeded"
 _SEED = 1906  # any number; the same one gives the same year

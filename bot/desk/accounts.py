@@ -17,8 +17,8 @@ from sqlalchemy import Connection
 
 from bot.desk.actor import Actor, NotPossible, Role, note
 from storage import staff
-from storage.database import Row
 from storage.ids import next_id
+from storage.rows import Row
 
 LINK_LASTS = timedelta(hours=24)
 IDLE = timedelta(hours=12)  #: a session nobody uses ends

@@ -17,8 +17,9 @@ from bot.engine.message import TEXT_LIMIT, Measure, fold, measure, utf16_units
 from bot.engine.programme import Limits, Programme
 from bot.turn import Turns
 from storage import answers, leases, messages
-from storage.database import Row, after_commit, writing
+from storage.database import after_commit, writing
 from storage.ids import next_id
+from storage.rows import Row
 
 _KEY = re.compile(r"[A-Za-z0-9-]{8,64}").fullmatch
 _LOOK_BACK = 50  # messages, for the number the customer wrote to last

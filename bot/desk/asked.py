@@ -11,7 +11,7 @@ from bot.desk.actor import Actor
 from bot.desk.customer import Request, request_of
 from bot.desk.points import DECIDERS
 from storage import approvals, customers, staff
-from storage.database import Row
+from storage.rows import Row
 
 _OPEN, _DECIDED = 100, 30
 

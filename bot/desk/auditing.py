@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Engine
 from bot.desk.spreadsheet import lines
 from bot.settings import Settings
 from storage import audit, customers, staff
-from storage.database import Row, reading, writing
+from storage.database import reading, writing
+from storage.rows import Row
 
 PAGE = 100
 MOST = 100_000  #: entries in one download

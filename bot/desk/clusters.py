@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from bot.engine.words import normalise
 from storage import misunderstood
-from storage.database import Row
+from storage.rows import Row
 
 LOOKED_AT = 1_000  #: texts, the newest
 COMPARED = 400  #: different wordings: comparing each with each stays far below a tenth of a second

@@ -27,7 +27,8 @@ from storage import (
     staff,
     vouchers,
 )
-from storage.database import Row, reading, writing
+from storage.database import reading, writing
+from storage.rows import Row
 
 PAGE = 20  #: ledger entries at once
 _VOUCHERS, _CHANGES, _CONVERSATIONS, _AUDIT, _REQUESTS = 100, 30, 20, 30, 50

@@ -15,7 +15,8 @@ from bot.engine.programme import Programme
 from bot.errors import Conflict
 from bot.loading import load_customers
 from storage import customers, erasures
-from storage.database import Row, writing
+from storage.database import writing
+from storage.rows import Row
 
 LONGEST_REASON = 300
 

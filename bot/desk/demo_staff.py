@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from bot.desk import accounts
 from bot.desk.actor import Actor, NotPossible
 from storage import staff
-from storage.database import Row
+from storage.rows import Row
 
 DEMO_STAFF = (("support", "Sam"), ("manager", "Mia"), ("marketer", "Max"), ("admin", "Ada"))
 

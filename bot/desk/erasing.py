@@ -19,8 +19,9 @@ from bot import telemetry
 from bot.desk.actor import Actor, NotPossible, note
 from bot.suppression import digest_of
 from storage import customers, erasures, forgetting, holdings, loyalty, merging, scrubbing, search
-from storage.database import Row, reading, writing
+from storage.database import reading, writing
 from storage.ids import next_id
+from storage.rows import Row
 
 ROLES = frozenset({"manager", "admin"})
 SMALL = 64 * 1024 * 1024  # bytes; a smaller database is scrubbed at once, a larger one in the night

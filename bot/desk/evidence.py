@@ -14,8 +14,9 @@ from bot.desk.actor import Actor, NotPossible, note
 from bot.desk.evidence_file import Entry, signed
 from bot.engine.programme import Shop
 from storage import consent, customers, erasures, merging, seals, staff
-from storage.database import Row, reading, writing
+from storage.database import reading, writing
 from storage.ids import moment_of
+from storage.rows import Row
 
 _SHOP = ("name", "programme", "phone", "website", "terms", "country", "zone")
 _RECORD = ("status", "how", "wording", "version", "language", "text", "reason")

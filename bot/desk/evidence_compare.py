@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from bot.desk.evidence import events_of
 from bot.desk.evidence_file import Entry
 from storage import seals
-from storage.database import Row
+from storage.rows import Row
 
 _UTC = ZoneInfo("UTC")
 _RECORD = ("status", "how", "wording", "version", "language", "text", "reason", "at", "ends_at")

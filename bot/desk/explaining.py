@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.desk.said import Said
-from storage.database import Row
+from storage.rows import Row
 
 DECISIONS: Mapping[str, Said] = {
     "opt_out": Said("Wants to leave: opted out"),

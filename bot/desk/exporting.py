@@ -24,8 +24,10 @@ from bot.desk.export_words import SECTIONS, Section, spoken
 from bot.engine.programme import Shop
 from bot.phone import display
 from storage import customers, erasures, holdings, merging
-from storage.database import Row, reading, to_json, writing
+from storage.columns import to_json
+from storage.database import reading, writing
 from storage.holdings import Holding
+from storage.rows import Row
 
 FORMAT, VERSION = "regulars-customer-export", 1
 _LOCALES = {"en": "en_US", "es": "es_US"}

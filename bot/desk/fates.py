@@ -10,7 +10,7 @@ from typing import Literal
 from bot.delivery import codes
 from bot.desk.said import Said
 from bot.gate import reasons
-from storage.database import Row
+from storage.rows import Row
 
 Tone = Literal["", "good", "warn", "bad"]
 _SOON = timedelta(minutes=1)

@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.desk.fates import Tone
 from bot.desk.said import Money, Said
-from storage.database import Row
+from storage.rows import Row
 from storage.timeline import Found
 
 

@@ -15,8 +15,9 @@ from sqlalchemy import Connection, Engine
 from bot.desk.actor import Actor, NotPossible, note
 from bot.desk.deed import locked
 from storage import desk, handoffs, messages, saved, staff
-from storage.database import Row, writing
+from storage.database import writing
 from storage.ids import next_id
+from storage.rows import Row
 
 LONGEST_SNOOZE = timedelta(days=90)
 LONGEST_NAME = 60

@@ -16,8 +16,9 @@ from bot.engine.events import HandedBack
 from bot.errors import FlowError, TurnBroken
 from bot.turn import Turns
 from storage import conversations, customers, handoffs, leases, messages, outbox, staff, timers
-from storage.database import Row, writing
+from storage.database import writing
 from storage.ids import next_id
+from storage.rows import Row
 
 OVERRULES = frozenset({"manager", "admin"})  #: may take over or hand back what a colleague holds, without a reason
 BREATH = timedelta(minutes=5)  #: reminders that rested come one after the other, so far apart

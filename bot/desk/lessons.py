@@ -17,8 +17,9 @@ from bot.engine.events import MessageReceived
 from bot.engine.routing import Routing
 from bot.turn import route_text
 from storage import consent, customers, lessons, messages
-from storage.database import Row, writing
+from storage.database import writing
 from storage.ids import next_id
+from storage.rows import Row
 
 REPLIES = ("yes", "no", "choice", "number", "date", "email", "text")  #: intents of answers, see bot/engine/route.py
 TEACHABLE = tuple(name for name in DECISIONS if name != "hold")  #: what the router decides by the words alone

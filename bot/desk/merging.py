@@ -31,8 +31,9 @@ from storage import (
     messages,
     profile_changes,
 )
-from storage.database import Row, blank, writing
+from storage.database import writing
 from storage.ids import next_id
+from storage.rows import Row, blank
 
 _FIRST_KNOWN = ("name", "birthday", "email", "zone", "referral_code")
 _KEPT = frozenset({"id", "phone", "language", "language_chosen", "consent", "points", "sendable", "created_at"})

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Engine
 
 from bot.desk.actor import Actor, NotPossible, note
 from storage import customers, notes, staff
-from storage.database import Row, writing
+from storage.database import writing
 from storage.ids import next_id
+from storage.rows import Row
 
 LONGEST = 2_000  #: characters
 

@@ -18,8 +18,9 @@ from bot.desk.deed import deed, points_end, reason_of, told
 from bot.engine.effects import AddEntry
 from bot.engine.programme import Programme
 from storage import approvals, loyalty, staff, vouchers
-from storage.database import Row, reading, writing
+from storage.database import reading, writing
 from storage.ids import next_id
+from storage.rows import Row
 
 MOST = 1_000_000
 DECIDERS = frozenset({"manager", "admin"})

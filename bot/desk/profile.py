@@ -18,7 +18,7 @@ from bot.engine.programme import Programme
 from bot.places import zones_of_region
 from bot.rules import states
 from storage import profile_changes
-from storage.database import Row
+from storage.rows import Row
 
 LONGEST_NAME = 80
 MOST_TAGS = 50

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Engine
 
 from bot.desk.actor import Actor, NotPossible, note
 from storage import customers, handoffs, staff
-from storage.database import Row, writing
+from storage.database import writing
+from storage.rows import Row
 
 MAX_SHOWN = 200
 MAX_REASON = 200

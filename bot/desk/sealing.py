@@ -22,7 +22,8 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError
 
 from storage import seals
-from storage.database import Row, reading, writing
+from storage.database import reading, writing
+from storage.rows import Row
 
 BATCH = 500
 SETTLED = timedelta(seconds=10)  # ids of parallel processes may be committed out of order

@@ -10,7 +10,8 @@ from sqlalchemy import Engine
 
 from bot.desk.actor import Actor, note
 from storage import indexing, search, shelves
-from storage.database import Row, reading, writing
+from storage.database import reading, writing
+from storage.rows import Row
 from storage.wording import spans, wanted_in_texts
 
 LIMIT = 20  #: customers, and texts, of one page

@@ -16,7 +16,7 @@ from bot.desk.fates import Fate, fate_of
 from bot.desk.happenings import Happening, happening
 from bot.engine.message import measure
 from storage import audit, lessons, staff, timeline
-from storage.database import Row
+from storage.rows import Row
 from storage.timeline import Cursor, Found
 
 PAGE = 60

@@ -20,7 +20,8 @@ from bot.engine.offers import ALPHABET, reward_by_key, voucher_code
 from bot.engine.programme import Programme
 from bot.phone import parse
 from storage import audit, customers, loyalty, staff, vouchers
-from storage.database import Row, reading, writing
+from storage.database import reading, writing
+from storage.rows import Row
 
 UNDO_WITHIN = timedelta(minutes=1)
 LONGEST_NAME = 60

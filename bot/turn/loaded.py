@@ -15,8 +15,8 @@ from bot.loading import customers_of, lock_and_ask
 from bot.phone import person
 from bot.turn.answer import Answer, Reply
 from storage import loyalty, messages
-from storage.database import Row
 from storage.ids import next_id
+from storage.rows import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from bot.turn.loaded import Loaded
 from bot.turn.understanding import decide_event
 from bot.turn.wave import Wave
 from storage import customers, loyalty, messages
-from storage.database import Row
+from storage.rows import Row
 
 
 def replay(conn: Connection, message_id: int, book: Book, settings: Settings, code: str, now: datetime) -> bool:

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Engine
 
 from storage import conversations, customers, messages
-from storage.database import insert_rows, writing
+from storage.database import writing
 from storage.ids import next_id
+from storage.rows import insert_rows
 from tests.bench.load import phone_number
 
 BATCH = 20_000

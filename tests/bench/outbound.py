@@ -34,9 +34,10 @@ from bot.delivery import Delivery, Statuses
 from bot.delivery.crew import Crew, Outcome
 from bot.settings import ROOT, Settings
 from storage import consent, customers, messages
-from storage.database import Row, open_engine, reading, writing
+from storage.database import open_engine, reading, writing
 from storage.ids import next_id
 from storage.migrate import upgrade
+from storage.rows import Row
 from tests.bench import campaign
 from tests.bench.servers import free_port
 from tests.databases import CANDIDATES, Server

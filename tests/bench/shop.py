@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from storage import indexing, shelves, switches
-from storage.database import EPOCH, reading, writing
+from storage.columns import EPOCH
+from storage.database import reading, writing
 from storage.ids import START, distance, id_at
 from storage.wording import words
 

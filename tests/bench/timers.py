@@ -26,8 +26,9 @@ from bot.schedule import Schedule
 from bot.settings import ROOT, Settings
 from bot.turn import Turns
 from storage import consent, customers, migrate, timers
-from storage.database import insert_rows, open_engine, writing
+from storage.database import open_engine, writing
 from storage.ids import next_id
+from storage.rows import insert_rows
 from tests.bench.load import phone_number
 from tests.bench.postgres import fresh_database
 

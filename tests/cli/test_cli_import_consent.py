@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Engine
 
 from storage import customers
-from storage.database import Row, reading
+from storage.database import reading
+from storage.rows import Row
 from tests.cli.conftest import Run
 
 HEADER = "phone,consent,consent_wording,consent_at,consent_basis,consent_expires\n"

@@ -13,7 +13,7 @@ from storage import indexing
 from storage.answers import staff_answers
 from storage.approvals import approvals
 from storage.customers import change
-from storage.database import complete, reading, writing
+from storage.database import reading, writing
 from storage.desk import desk, leases, presence, reads
 from storage.facts import facts
 from storage.handoffs import handoffs
@@ -24,6 +24,7 @@ from storage.loyalty import insert_entries
 from storage.messages import messages, move_forward
 from storage.notes import mentions, notes
 from storage.profile_changes import profile_changes
+from storage.rows import complete
 from storage.seals import seals
 from storage.starts import starts
 from storage.timers import timers

@@ -15,8 +15,9 @@ from bot.desk.actor import Actor, NotPossible
 from bot.desk.proving import certificate
 from bot.suppression import digest_of
 from storage import holdings, messages, search
+from storage.columns import EPOCH
 from storage.consent import consent_records
-from storage.database import EPOCH, reading, writing
+from storage.database import reading, writing
 from storage.erasures import erasures
 from storage.loyalty import ledger
 from storage.messages import status_log

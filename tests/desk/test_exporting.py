@@ -14,9 +14,10 @@ from bot.desk import exporting, merging
 from bot.desk.actor import Actor, NotPossible
 from bot.desk.export_words import SECTIONS, spoken
 from storage import holdings
-from storage.database import complete, reading, writing
+from storage.database import reading, writing
 from storage.ids import next_id
 from storage.messages import messages
+from storage.rows import complete
 from tests.desk.known import MARKS, NAME, PHONE, known_customer
 from tests.shop import ALICE, Shop, open_shop
 

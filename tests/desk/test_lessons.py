@@ -9,7 +9,8 @@ import pytest
 from bot.desk import lessons
 from bot.desk.actor import Actor, NotPossible
 from storage import lessons as stored
-from storage.database import Row, reading
+from storage.database import reading
+from storage.rows import Row
 from tests.shop import ALICE, Shop, open_shop
 
 SUE = Actor(None, "Sue", "support")

@@ -10,8 +10,9 @@ from bot.desk import notes
 from bot.desk.actor import Actor, NotPossible
 from storage import audit, staff
 from storage import notes as stored
-from storage.database import Row, reading, writing
+from storage.database import reading, writing
 from storage.ids import next_id
+from storage.rows import Row
 from tests.shop import ALICE, NOON, Shop, open_shop
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from storage import conversations, customers, messages
-from storage.database import Row
 from storage.ids import next_id
+from storage.rows import Row
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 SHOP = "+12025550100"

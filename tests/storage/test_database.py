@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, select, text
 
 from storage import customers, switches
+from storage.columns import to_json
+from storage.conditions import among
 from storage.customers import customers as table
-from storage.database import among, normal_url, open_engine, reading, to_json, writing
+from storage.database import normal_url, open_engine, reading, writing
 from tests.storage.people import NOW, customer, new_customer
 
 both = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

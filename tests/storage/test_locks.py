@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import Engine
 
 from storage import customers, facts, timers
-from storage.database import Row, open_engine, writing
+from storage.database import open_engine, writing
 from storage.ids import next_id
+from storage.rows import Row
 from tests.databases import Server
 from tests.storage.people import NOW, new_customer
 

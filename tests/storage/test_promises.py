@@ -10,10 +10,11 @@ from sqlalchemy import Engine, Table, delete, update
 from sqlalchemy.exc import IntegrityError
 
 from storage import consent, conversations, customers, facts, handoffs, loyalty, messages, starts, timers, vouchers
-from storage.database import Row, reading, writing
+from storage.database import reading, writing
 from storage.errors import AppendOnly, KnownKey, NotEnoughPoints, meaning_of
 from storage.ids import next_id
 from storage.migrate import metadata
+from storage.rows import Row
 from tests.storage.people import NOW, conversation, customer, message, new_customer
 
 

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from storage import conversations, customers, loyalty, messages, timers, vouchers
-from storage.database import PIPELINE, reading, writing
+from storage.database import reading, writing
 from storage.errors import KnownKey, NotEnoughPoints, Stale
 from storage.ids import next_id
+from storage.rows import PIPELINE
 from storage.together import ask, together
 from tests.storage.people import NOW, customer, message, new_customer, new_message, stored
 
