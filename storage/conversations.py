@@ -79,7 +79,7 @@ _LATEST_OF = (
 
 _LATELY = (
     select(messages.c.conversation_id)
-    .where(messages.c.customer_id == bindparam("customer_id"), messages.c.conversation_id.is_not(None))
+    .where(messages.c.customer_id == bindparam("customer_id"))
     .order_by(messages.c.id.desc())
     .limit(_TEXTS)
     .subquery()

@@ -28,8 +28,8 @@ from storage.vouchers import ISSUED, vouchers
 _WHO: ColumnElement[int] = bindparam("the_customer")
 # In the order of ids, as everybody locks messages: a status report that is being written waits, and waits for nobody.
 _LOCK_MESSAGES = select(messages.c.id).where(messages.c.customer_id == _WHO).order_by(messages.c.id).with_for_update()
-_BEING_SENT = select(func.count()).where(
-    messages.c.customer_id == _WHO, messages.c.state == SENDING, messages.c.claimed_until.is_not(None)
+_BEING_SENT = select(func.count()).where(  # `+ 0`: among the few that are claimed, not among all a customer's texts
+    messages.c.customer_id + 0 == _WHO, messages.c.state == SENDING, messages.c.claimed_until.is_not(None)
 )
 _EMPTY_LOTS = update(lots).where(lots.c.customer_id == _WHO, lots.c.remaining > literal_column("0")).values(remaining=0)
 _STOCK_HELD = (

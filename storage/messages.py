@@ -125,11 +125,25 @@ Index(
     sqlite_where=messages.c.misunderstood.is_not(None),
     postgresql_where=messages.c.misunderstood.is_not(None),
 )
+Index(  # a customer's newer ones, by which the inbox leaves the older out, however much the customer writes
+    "ix_messages_misunderstood_of",
+    messages.c.customer_id,
+    messages.c.id,
+    sqlite_where=messages.c.misunderstood.is_not(None),
+    postgresql_where=messages.c.misunderstood.is_not(None),
+)
 Index(
     "ix_messages_unanswered",
     messages.c.id,
     sqlite_where=messages.c.unanswered.is_not(None),
     postgresql_where=messages.c.unanswered.is_not(None),
+)
+Index(
+    "ix_messages_undelivered_of",
+    messages.c.customer_id,
+    messages.c.id,
+    sqlite_where=messages.c.error_code.is_not(None),
+    postgresql_where=messages.c.error_code.is_not(None),
 )
 Index(
     "ix_messages_undelivered",

@@ -34,7 +34,7 @@ def show() -> Response:
     shop = services()
     days, book = _days(), shop.catalog.book
     with reading(shop.engine) as conn:
-        found = [_shown(reports.read(conn, name, days), book) for name in reports.NAMES]
+        found = [_shown(each, book) for each in reports.read(conn, days, *reports.NAMES)]
         held = reports.outstanding(conn, days)
     owed = {"now": held[days.last], "before": held[days.first], "chart": _drawn(days, held, last=True)}
     return page("reports.html", reports=found, days=days, owed=owed, chosen=request.args)
@@ -47,7 +47,7 @@ def download(name: str) -> Response:
         abort(404)
     shop, days = services(), _days()
     with writing(shop.engine) as conn:
-        found = reports.read(conn, name, days)
+        (found,) = reports.read(conn, days, name)
         note(conn, session.actor(), "report.downloaded", shop.clock.now(), report=name)
     answer = Answer("".join(lines(_rows(found))), content_type="text/csv; charset=utf-8")
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}-{days.first}-{days.last}.csv"'

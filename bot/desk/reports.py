@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from typing import Literal
 
 from sqlalchemy import Connection
@@ -85,10 +86,14 @@ def days_of(wanted: str, first: str, last: str, today: date) -> Days:
     return days if days.count * DAY <= LONGEST else Days(days.last - LONGEST + DAY, days.last)
 
 
-def read(conn: Connection, name: Name, days: Days) -> Report:
-    """Return one report."""
-    numbers = _numbers(name, lambda measure: tallies.read(conn, measure, days.first, days.last))
-    before = _numbers(name, lambda measure: _in_one(conn, measure, days.before))
+def read(conn: Connection, days: Days, *names: Name) -> list[Report]:
+    """Return reports in this order; each measure is read once, however many of them are made of it."""
+    during = cache(lambda measure: tallies.read(conn, measure, days.first, days.last))
+    before = cache(lambda measure: _in_one(conn, measure, days.before))
+    return [_report(name, days, _numbers(name, during), _numbers(name, before)) for name in names]
+
+
+def _report(name: Name, days: Days, numbers: Numbers, before: Numbers) -> Report:
     totals: dict[str, int] = {}
     for (_, part), value in numbers.items():
         totals[part] = totals.get(part, 0) + value

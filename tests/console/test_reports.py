@@ -31,7 +31,8 @@ def counted(shop: Shop) -> None:
 def totals(shop: Shop, name: reports.Name, days: Days | None = None) -> dict[str, int]:
     """Return a report's totals by part."""
     with reading(shop.services.engine) as conn:
-        return dict(reports.read(conn, name, days or Days(TODAY, TODAY)).totals)
+        (report,) = reports.read(conn, days or Days(TODAY, TODAY), name)
+    return dict(report.totals)
 
 
 def test_the_numbers_are_what_happened(shop: Shop) -> None:

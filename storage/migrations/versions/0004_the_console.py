@@ -407,6 +407,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("misunderstood IS NOT NULL"),
         postgresql_where=sa.text("misunderstood IS NOT NULL"),
     )
+    op.create_index(
+        "ix_messages_misunderstood_of",
+        "messages",
+        ["customer_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("misunderstood IS NOT NULL"),
+        postgresql_where=sa.text("misunderstood IS NOT NULL"),
+    )
     op.add_column("messages", sa.Column("unanswered", sa.Boolean(), nullable=True))
     op.create_index(
         "ix_messages_unanswered",
@@ -441,6 +449,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("redeemed_at IS NOT NULL"),
         postgresql_where=sa.text("redeemed_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_messages_undelivered_of",
+        "messages",
+        ["customer_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("error_code IS NOT NULL"),
+        postgresql_where=sa.text("error_code IS NOT NULL"),
     )
     op.create_index(
         "ix_messages_undelivered",
@@ -492,7 +508,19 @@ def downgrade() -> None:
         postgresql_where=sa.text("error_code IS NOT NULL"),
     )
     op.drop_index(
+        "ix_messages_undelivered_of",
+        table_name="messages",
+        sqlite_where=sa.text("error_code IS NOT NULL"),
+        postgresql_where=sa.text("error_code IS NOT NULL"),
+    )
+    op.drop_index(
         "ix_messages_misunderstood",
+        table_name="messages",
+        sqlite_where=sa.text("misunderstood IS NOT NULL"),
+        postgresql_where=sa.text("misunderstood IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_messages_misunderstood_of",
         table_name="messages",
         sqlite_where=sa.text("misunderstood IS NOT NULL"),
         postgresql_where=sa.text("misunderstood IS NOT NULL"),
