@@ -17,6 +17,7 @@ from sqlalchemy import (
     Integer,
     Table,
     bindparam,
+    case,
     delete,
     func,
     insert,
@@ -95,6 +96,22 @@ _SESSION = (
     )
     .join_from(sessions, staff, sessions.c.staff_id == staff.c.id)
     .where(sessions.c.digest == bindparam("digest"))
+)
+_COUNT = for_both(
+    lambda insert: (
+        (new := insert(attempts).values({name: bindparam(name) for name in ("key", "failed", "last_at")}))
+        .on_conflict_do_update(
+            index_elements=["key"],
+            set_={
+                "failed": case(
+                    (attempts.c.last_at > bindparam("forgotten", type_=Moment), attempts.c.failed + 1), else_=1
+                ),
+                "last_at": new.excluded.last_at,
+                "locked_until": None,
+            },
+        )
+        .returning(attempts.c.failed)
+    )
 )
 
 
@@ -209,11 +226,18 @@ def attempt(connection: Connection, key: str) -> Row | None:
     return first_row(connection.execute(select(attempts).where(attempts.c.key == key)))
 
 
-def count_attempt(connection: Connection, key: str, failed: int, now: datetime, locked_until: datetime | None) -> None:
-    """Write how often somebody failed under a key, and until when nobody may try again."""
-    connection.execute(delete(attempts).where(attempts.c.key == key))
-    row = {"key": key, "failed": failed, "last_at": now, "locked_until": locked_until}
-    connection.execute(insert(attempts).values(row))
+def count_attempt(connection: Connection, key: str, forgotten: datetime, now: datetime) -> int:
+    """Count that somebody failed under a key, and return how often since the last pause that goes back to `forgotten`.
+
+    Nobody else counts under this key until the transaction ends.
+    """
+    row = {"key": key, "failed": 1, "last_at": now, "forgotten": forgotten}
+    return int(connection.execute(_COUNT[connection.dialect.name], row).scalar_one())
+
+
+def lock_attempts(connection: Connection, key: str, until: datetime) -> None:
+    """Let nobody try under a key for a while."""
+    connection.execute(update(attempts).where(attempts.c.key == key).values(locked_until=until))
 
 
 def forget_attempts(connection: Connection, key: str) -> None:

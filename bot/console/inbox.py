@@ -18,7 +18,7 @@ from bot.console.page import back, exact, page, say, zone
 from bot.desk import inbox as desk_inbox
 from bot.desk.actor import NotPossible
 from bot.services import services
-from storage import desk, glance, handoffs, saved, staff, tags
+from storage import desk, erasures, glance, handoffs, saved, staff, tags
 from storage.database import reading, writing
 from storage.ids import next_id
 from storage.rows import Row
@@ -136,7 +136,10 @@ def bar(customer_id: int, said: str = "", undo: str | None = None) -> Markup:
 @blueprint.get("/<int:customer_id>/bar")
 def show_bar(customer_id: int) -> Response:
     """Give the bar as it is now, for the script."""
-    return make_response(bar(_known(customer_id)))
+    with reading(services().engine) as conn:
+        if not glance.of(conn, [_known(customer_id)]):
+            abort(404)
+    return make_response(bar(customer_id))
 
 
 @blueprint.post("/<int:customer_id>/assign")
@@ -188,7 +191,8 @@ def here(customer_id: int) -> Response:
     customer_id = _known(customer_id)
     left = form.get("left") == "1"
     with writing(shop.engine) as conn:
-        if not glance.of(conn, [customer_id]):
+        found = glance.of(conn, [customer_id])
+        if not found or erasures.is_shell(found[customer_id]):
             abort(404)
         desk_inbox.attend(conn, actor, None if left else customer_id, form.get("writing") == "1", shop.clock.now())
         if not left:

@@ -64,6 +64,7 @@ def register(app: Flask, shop: Services) -> None:
     session.configure(app, shop.settings.public_url)
     console = Blueprint("console", __name__, url_prefix="/console", template_folder="templates", static_folder="static")
     console.before_request(session.guard)
+    console.after_request(session.keep_nothing)
     console.register_error_handler(HTTPException, sorry)
     console.register_error_handler(NotPossible, refuse)
     for each in PAGES:

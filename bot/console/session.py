@@ -26,6 +26,7 @@ from storage.rows import Row
 csrf = CSRFProtect()
 _TOKEN = "token"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_IDS_END = 1 << 63
 
 
 def configure(app: Flask, public_url: str) -> None:
@@ -65,7 +66,16 @@ def guard() -> Response | None:
         abort(401)
     if not permissions.allowed(endpoint, member.role):
         abort(403)
+    if any(isinstance(value, int) and value >= _IDS_END for value in (request.view_args or {}).values()):
+        abort(404)  # no id is so large, and no database takes it
     return None
+
+
+def keep_nothing(answer: Response) -> Response:
+    """Let no cache keep what a page did not say may be kept."""
+    if (request.endpoint or "") != "console.static":
+        answer.headers.setdefault("Cache-Control", "no-store")
+    return answer
 
 
 def me() -> Member:

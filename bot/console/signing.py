@@ -47,8 +47,12 @@ def try_password() -> Response:
         with writing(shop.engine) as conn:
             locks.failed(conn, email, session.address(), now)
         return _form(_("E-mail or password is not right."), email, 401)
-    with writing(shop.engine) as conn:
-        locks.passed(conn, email)
+    try:
+        with writing(shop.engine) as conn:
+            locks.check(conn, email, session.address(), now)  # again: others may have guessed meanwhile
+            locks.passed(conn, email)
+    except NotPossible as trouble:
+        return _form(excuse(trouble), email, 429)
     return _let_in(row)
 
 

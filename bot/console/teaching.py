@@ -16,6 +16,7 @@ from storage.database import reading
 
 blueprint = Blueprint("teaching", __name__, url_prefix="/teaching")
 _GROUPS = 30
+_IDS_END = 1 << 63
 
 
 @blueprint.get("")
@@ -39,7 +40,7 @@ def show() -> Response:
 def teach() -> Response:
     """Make one lesson of each text of a group."""
     shop, form = services(), request.form
-    ids = [int(each) for each in form.getlist("message") if each.isdigit()][:50]
+    ids = [each for each in form.getlist("message", int) if 0 < each < _IDS_END][:50]
     for message_id in ids:
         lessons.teach(
             shop.engine,

@@ -163,11 +163,9 @@ class Locks:
     def failed(self, conn: Connection, email: str, address: str | None, now: datetime) -> None:
         """Count a wrong answer."""
         for key, tries in self._keys(email, address):
-            found = staff.attempt(conn, key)
-            fresh = found is not None and found["last_at"] > now - _FORGOTTEN
-            failed = (found["failed"] if found is not None and fresh else 0) + 1
-            wait = min(_FIRST_WAIT * 2 ** min(failed - tries, 10), _LONGEST_WAIT) if failed >= tries else None
-            staff.count_attempt(conn, key, failed, now, now + wait if wait is not None else None)
+            failed = staff.count_attempt(conn, key, now - _FORGOTTEN, now)
+            if failed >= tries:
+                staff.lock_attempts(conn, key, now + min(_FIRST_WAIT * 2 ** min(failed - tries, 10), _LONGEST_WAIT))
 
     def passed(self, conn: Connection, email: str) -> None:
         """Forget the wrong answers of an account; those of the network address stay."""

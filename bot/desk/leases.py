@@ -15,7 +15,7 @@ from bot.engine.definition import HandBack
 from bot.engine.events import HandedBack
 from bot.errors import FlowError, TurnBroken
 from bot.turn import Turns
-from storage import conversations, customers, handoffs, leases, messages, outbox, staff, timers
+from storage import conversations, customers, erasures, handoffs, leases, messages, outbox, staff, timers
 from storage.database import writing
 from storage.ids import next_id
 from storage.rows import Row
@@ -229,7 +229,7 @@ def _replan(conn: Connection, lease: Row, now: datetime) -> None:
 def locked(conn: Connection, customer_id: int) -> Row:
     """Lock a customer and return the row. Raises NotPossible for one who is not there any more."""
     row = customers.lock_by_id(conn, [customer_id]).get(customer_id)
-    if row is None:
+    if row is None or erasures.is_shell(row):
         raise NotPossible("This customer is not in the books any more.")
     if row["merged_into"] is not None:
         raise NotPossible("This number was merged with another customer's. Go on there.")

@@ -46,10 +46,12 @@ def teach(
     if intent is not None and intent not in intents(book):
         raise NotPossible("There is no intent {intent}.", intent=intent)
     with writing(engine) as conn:
-        row = messages.by_id(conn, message_id)
+        known = messages.by_id(conn, message_id)
+        if known is not None and known["customer_id"] is not None:
+            customers.lock_by_id(conn, [known["customer_id"]])
+        row = messages.by_id(conn, message_id)  # again: an erasure may have come first
         if row is None or row["direction"] != "in" or row["customer_id"] is None or not row["body"].strip():
             raise NotPossible("Only words that came from a customer can be taught.")
-        customers.lock_by_id(conn, [row["customer_id"]])
         before = [each for each in consent.history(conn, row["customer_id"]) if each["id"] < message_id]
         why: Mapping[str, Any] = row["explanation"] or {}
         lessons.put(

@@ -9,7 +9,8 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 
 from bot.desk.actor import Actor, NotPossible, note
-from storage import customers, notes, staff
+from bot.desk.deed import locked
+from storage import notes, staff
 from storage.database import writing
 from storage.ids import next_id
 from storage.rows import Row
@@ -25,8 +26,7 @@ def add(engine: Engine, actor: Actor, customer_id: int, body: str, now: datetime
     if len(body) > LONGEST:
         raise NotPossible("A note holds {most} characters at most.", most=LONGEST)
     with writing(engine) as conn:
-        if not customers.lock_by_id(conn, [customer_id]):
-            raise NotPossible("There is no such customer any more.")
+        locked(conn, customer_id)
         told = mentioned(body, staff.everybody(conn))
         identifier = next_id()
         row = {"id": identifier, "customer_id": customer_id, "staff_id": actor.staff_id or 0, "body": body, "at": now}

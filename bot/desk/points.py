@@ -255,6 +255,7 @@ def _decide(
     if approvals.decide(conn, approval_id, actor.staff_id, decision, answer, now):
         return
     found = approvals.by_id(conn, approval_id)
-    assert found is not None
+    if found is None:  # erased with its customer just now
+        raise NotPossible("There is no such request.")
     who = staff.names(conn).get(found["decided_by"], "")
     raise NotPossible("{name} decided that at {time}.", name=who, time=told(found["decided_at"], programme, now))

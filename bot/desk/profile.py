@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from math import isfinite
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -149,8 +150,11 @@ def _value(name: str, words: str, before: Any) -> Any:
         return _TRUTH[words.lower()]
     if isinstance(before, int | float):
         try:
-            return int(words) if words.lstrip("-").isdigit() else float(words)
-        except ValueError:
+            number = int(words) if words.lstrip("-").isdigit() else float(words)
+            if not isfinite(number):
+                raise ValueError  # JSON has no such numbers
+            return number
+        except (ValueError, OverflowError):
             raise NotPossible("{name} is a number, such as 3 or 4.5.", name=name) from None
     if isinstance(before, list):
         return [part.strip() for part in words.split(",") if part.strip()]
