@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from storage.columns import Document, Id, Moment, Words, metadata
-from storage.rows import Row, all_rows, first_row, insert_rows
+from storage.rows import Row, all_rows, first_row, for_both, insert_rows
 
 ROLES = ("support", "marketer", "manager", "admin")
 
