@@ -14,8 +14,8 @@ from sqlalchemy import Column, Connection, ForeignKey, Index, Table, bindparam, 
 
 from storage.columns import Document, Id, Moment, Words, metadata
 from storage.conditions import among
-from storage.messages import status_log
 from storage.rows import Row, all_rows, first_row, insert_rows
+from storage.statuses import status_log
 
 erasures = Table(
     "erasures",

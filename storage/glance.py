@@ -15,9 +15,10 @@ from storage.consent import consent_records
 from storage.customers import customers
 from storage.desk import desk, presence
 from storage.handoffs import handoffs
-from storage.messages import messages, status_log
+from storage.messages import messages
 from storage.rows import Row, all_rows
 from storage.staff import staff
+from storage.statuses import status_log
 
 FIRST_WORDS = 200  #: characters of a text a list shows
 PRESENT = timedelta(seconds=50)  #: who has not been seen for longer is not there any more

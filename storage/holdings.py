@@ -23,13 +23,14 @@ from storage.facts import facts
 from storage.handoffs import handoffs
 from storage.lessons import lessons
 from storage.loyalty import ledger, lots
-from storage.messages import messages, status_log
+from storage.messages import messages
 from storage.notes import mentions, notes
 from storage.profile_changes import profile_changes
 from storage.rows import Row
 from storage.seals import seals
 from storage.shelves import CUSTOMERS, TEXTS
 from storage.starts import starts
+from storage.statuses import status_log
 from storage.tags import customer_tags
 from storage.timers import timers
 from storage.vouchers import vouchers

@@ -25,7 +25,7 @@ BASE_URL = "https://api.bird.com"
 _PAGE = 100
 _MOST_PAGES = 1_000
 
-#: Bird's states in the words `storage.messages.STATUS` knows; a state it does not know moves nothing.
+#: Bird's states in the words `storage.statuses.STATUS` knows; a state it does not know moves nothing.
 STATES: Mapping[str, str] = {
     "accepted": "queued",
     "processing": "queued",

@@ -41,7 +41,7 @@ class StatusReported:
     at: datetime
 
     def as_update(self) -> dict[str, Any]:
-        """Return what `storage.messages.move_forward` takes."""
+        """Return what `storage.statuses.move_forward` takes."""
         return {
             "sid": self.sid,
             "message_id": self.message_id,

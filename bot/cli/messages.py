@@ -15,8 +15,7 @@ from bot.delivery import resume as resume_sending
 from bot.delivery import stopped
 from bot.delivery.reconcile import Drift, reconcile
 from bot.phone import mask
-from storage import messages as stored
-from storage import outbox
+from storage import inbound, outbox
 from storage.database import reading, writing
 
 
@@ -31,7 +30,7 @@ def messages() -> None:
 def failed(limit: int, as_data: bool) -> None:
     """List the texts that wait to be taken again, the oldest first."""
     with desk() as opened, reading(opened.engine) as conn:
-        rows = stored.failed(conn, limit)
+        rows = inbound.failed(conn, limit)
         zone = ZoneInfo(opened.catalog.book.programme.shop.zone)
     if as_data:
         as_json([picked(row, ("id", "sid", "sender", "body", "created_at", "explanation")) for row in rows])
@@ -54,7 +53,7 @@ def replay(ids: tuple[int, ...], every: bool) -> None:
     with desk() as opened:
         if every:
             with reading(opened.engine) as conn:
-                ids = tuple(row["id"] for row in stored.failed(conn, 10_000))
+                ids = tuple(row["id"] for row in inbound.failed(conn, 10_000))
         elif not ids:
             raise click.UsageError("Name the texts to take again, or say --all.")
         kept = [message_id for message_id in ids if not opened.turns.replay(message_id, opened.clock.now())]

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 from bot.carrier.port import Found, StatusReported, Traceable
 from bot.delivery.statuses import Statuses
 from bot.phone import person
-from storage import customers, messages, outbox
+from storage import customers, messages, statuses, unsettled
 from storage.database import reading, writing
 from storage.ids import next_id
 from storage.rows import Row
@@ -76,9 +76,9 @@ def _pages(found: Iterator[Found]) -> Iterator[list[Found]]:
 
 
 def _is_behind(row: Row, each: Found) -> bool:
-    state = messages.STATUS.get(each.state)
-    rank = messages.RANK.get(row["state"])
-    return state is not None and rank is not None and messages.RANK[state] > rank
+    state = statuses.STATUS.get(each.state)
+    rank = statuses.RANK.get(row["state"])
+    return state is not None and rank is not None and statuses.RANK[state] > rank
 
 
 def _report(each: Found, now: datetime) -> StatusReported:
@@ -88,7 +88,7 @@ def _report(each: Found, now: datetime) -> StatusReported:
 def _adopt(engine: Engine, drift: Drift) -> None:
     """What looks strange may be one of ours whose outcome is unknown: settling finds it by itself, soon."""
     with reading(engine) as conn:
-        known = outbox.known_sids(conn, [each.sid for each in drift.strange])
+        known = unsettled.known_sids(conn, [each.sid for each in drift.strange])
     drift.strange = [each for each in drift.strange if each.sid not in known]
 
 

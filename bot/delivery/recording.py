@@ -15,7 +15,7 @@ from bot.delivery.codes import WAITS, consequence_of
 from bot.delivery.crew import Outcome
 from bot.delivery.sender import EVERYTHING, stop
 from bot.engine.programme import Limits
-from storage import budgets, consent, customers, messages, outbox, timers
+from storage import budgets, consent, customers, messages, outbox, statuses, timers
 from storage.database import writing
 from storage.ids import next_id
 
@@ -117,7 +117,7 @@ def take_consequences(conn: Connection, told: Sequence[Told], now: datetime, lim
             _mark_bad(conn, each.customer_id, each.code, now)
         elif kind == "unreachable" and each.customer_id is not None:
             most = limits.unreachable_after
-            if messages.failures_in_a_row(conn, each.customer_id, most) >= most:
+            if statuses.failures_in_a_row(conn, each.customer_id, most) >= most:
                 _mark_bad(conn, each.customer_id, each.code, now)
         elif kind == "stop":
             stop(conn, EVERYTHING, each.code, each.reason, now)

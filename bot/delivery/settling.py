@@ -16,7 +16,7 @@ from bot.carrier.port import Carrier, Found, Traceable
 from bot.delivery.claiming import LEASE
 from bot.delivery.recording import MOST_ATTEMPTS
 from bot.errors import CarrierError
-from storage import messages, outbox
+from storage import outbox, statuses, unsettled
 from storage.database import writing
 from storage.rows import Row
 
@@ -30,8 +30,8 @@ def settle(engine: Engine, carrier: Carrier, now: datetime) -> int:
     """Look up what is overdue and settle it; return how many messages were looked up."""
     traceable = isinstance(carrier, Traceable)
     with writing(engine) as conn:
-        outbox.stale(conn, now, now if traceable else None)
-        rows = outbox.take_unknown(conn, now, AT_ONCE, LEASE) if traceable else []
+        unsettled.stale(conn, now, now if traceable else None)
+        rows = unsettled.take_unknown(conn, now, AT_ONCE, LEASE) if traceable else []
     by_number: dict[str, list[Row]] = {}
     for row in rows:
         by_number.setdefault(row["recipient"], []).append(row)
@@ -58,9 +58,9 @@ def _attempted(row: Row) -> datetime:
 def _settle(conn: Connection, rows: Sequence[Row], found: Iterable[Found], now: datetime) -> None:
     """Match what the carrier has with what we wonder about; each of its messages explains one of ours at most."""
     listed = sorted(found, key=lambda each: each.at)
-    known = outbox.known_sids(conn, [each.sid for each in listed])
+    known = unsettled.known_sids(conn, [each.sid for each in listed])
     free = [each for each in listed if each.sid not in known]
-    twins = outbox.in_flight(conn, {row["customer_id"] for row in rows})
+    twins = unsettled.in_flight(conn, {row["customer_id"] for row in rows})
     taken: list[tuple[Row, Found]] = []
     for row in rows:
         match = next((each for each in free if _is_ours(each, row)), None)
@@ -90,7 +90,7 @@ def _confirm(conn: Connection, taken: Sequence[tuple[Row, Found]]) -> None:
         for row, match in taken
     ]
     if updates:
-        messages.move_forward(conn, updates)
+        statuses.move_forward(conn, updates)
     for row, _ in taken:
         telemetry.settled("sent", message=row["id"])
 
@@ -100,13 +100,13 @@ def _never_taken(conn: Connection, row: Row, now: datetime) -> None:
     if row["attempts"] >= MOST_ATTEMPTS:
         outbox.finish(conn, row["id"], "dead", "never reached the carrier", attempt=row["attempts"])
         telemetry.settled("dead", message=row["id"])
-    elif outbox.send_again(conn, row, now):
+    elif unsettled.send_again(conn, row, now):
         telemetry.settled("sent_again", message=row["id"])
 
 
 def _look_again(conn: Connection, rows: Iterable[Row], now: datetime) -> None:
     for row in rows:
-        outbox.look_again(conn, row["id"], now + LOOK_AGAIN)
+        unsettled.look_again(conn, row["id"], now + LOOK_AGAIN)
 
 
 def _is_ours(each: Found, row: Row) -> bool:

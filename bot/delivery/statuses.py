@@ -12,7 +12,7 @@ from bot.carrier.port import StatusReported
 from bot.catalog import Catalog
 from bot.delivery.recording import Told, lock_for, take_consequences
 from bot.engine.programme import Limits
-from storage import messages
+from storage import statuses
 from storage.database import writing
 
 
@@ -50,8 +50,8 @@ class Statuses:
         updates = [report.as_update() for report in reports]
         with writing(self.engine) as conn:
             if any(report.error_code for report in reports):
-                lock_for(conn, _told_of(messages.whose(conn, updates)))
-            moved = messages.move_forward(conn, updates)
+                lock_for(conn, _told_of(statuses.whose(conn, updates)))
+            moved = statuses.move_forward(conn, updates)
             told = [Told(m.error_code, m.message_id, m.customer_id) for m in moved if m.error_code]
             take_consequences(conn, told, reports[-1].at, self._limits())
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from bot import gate
 from bot.engine.events import Event, FactRecorded, MessageReceived, TimerFired
 from bot.turn import Turns
-from storage import customers, facts, messages, outbox, timers, vouchers
+from storage import customers, facts, outbox, statuses, timers, vouchers
 from storage.ids import next_id
 from storage.rows import Row
 
@@ -126,7 +126,7 @@ class Past:
             reports.append({**report, "status": "sent", "at": self.now + _UNDERWAY / 2})
             reports.append({**report, **end, "at": self.now + _UNDERWAY})
         if reports:
-            messages.move_forward(self._conn, reports)
+            statuses.move_forward(self._conn, reports)
 
 
 def _timer_fired(row: Mapping[str, Any], now: datetime) -> TimerFired:

@@ -14,7 +14,7 @@ from bot.settings import Settings
 from bot.turn.loaded import Loaded
 from bot.turn.understanding import decide_event
 from bot.turn.wave import Wave
-from storage import customers, loyalty, messages
+from storage import customers, inbound, loyalty, messages
 from storage.rows import Row
 
 
@@ -41,7 +41,7 @@ def replay(conn: Connection, message_id: int, book: Book, settings: Settings, co
     apply_conversations(decision.conversations, context)
     apply_all(decision.effects, context)
     wave.flush()
-    return messages.replayed(conn, message_id, decision.explanation())
+    return inbound.replayed(conn, message_id, decision.explanation())
 
 
 def _waits(row: Row) -> bool:

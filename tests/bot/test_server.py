@@ -17,7 +17,7 @@ from bot.carrier.port import StatusReported
 from bot.server import Groups, Server
 from bot.signature import sign
 from bot.web.door import Refused
-from storage import messages
+from storage import statuses
 from tests import shop
 from tests.shop import ALICE, BOB, PUBLIC_URL, TOKEN
 
@@ -318,14 +318,14 @@ def test_it_lives_and_ends_with_everything_taken(served: Server, monkeypatch: py
 
 def test_one_status_that_cannot_be_written_loses_no_other(served: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """The carrier does not report twice: what lies beside a bad report is taken."""
-    move = messages.move_forward
+    move = statuses.move_forward
 
     def refuse_one(conn: Any, updates: Any) -> Any:
         if any(update["sid"] == "SMbad" for update in updates):
             raise BrokenPipeError
         return move(conn, updates)
 
-    monkeypatch.setattr(messages, "move_forward", refuse_one)
+    monkeypatch.setattr(statuses, "move_forward", refuse_one)
     now = served._shop.clock.now()
     reports = [StatusReported(sid, "delivered", None, None, {}, now) for sid in ("SM1", "SMbad", "SM2")]
     with pytest.raises(BrokenPipeError):

@@ -21,12 +21,13 @@ from storage.holdings import HOLDINGS, counts
 from storage.ids import next_id
 from storage.lessons import lessons
 from storage.loyalty import insert_entries
-from storage.messages import messages, move_forward
+from storage.messages import messages
 from storage.notes import mentions, notes
 from storage.profile_changes import profile_changes
 from storage.rows import complete
 from storage.seals import seals
 from storage.starts import starts
+from storage.statuses import move_forward
 from storage.timers import timers
 from storage.vouchers import vouchers
 from tests.desk.people import employ

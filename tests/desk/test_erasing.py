@@ -14,14 +14,14 @@ from bot.desk import erasing
 from bot.desk.actor import Actor, NotPossible
 from bot.desk.proving import certificate
 from bot.suppression import digest_of
-from storage import holdings, messages, search
+from storage import holdings, search, statuses
 from storage.columns import EPOCH
 from storage.consent import consent_records
 from storage.database import reading, writing
 from storage.erasures import erasures
 from storage.loyalty import ledger
-from storage.messages import status_log
 from storage.migrate import metadata
+from storage.statuses import status_log
 from tests.desk.known import MARKS, PHONE, index, known_customer
 from tests.shop import ALICE, Shop, open_shop
 
@@ -169,7 +169,7 @@ def test_the_triggers_open_for_the_erased_alone(shop: Shop) -> None:
     with writing(engine) as conn:
         report = {"sid": "SMalice", "status": "sent", "at": shop.clock.now()}
         out = int(shop.one("SELECT id FROM messages WHERE customer_id = :c AND direction = 'out'", c=alice))
-        messages.move_forward(conn, [{**report, "message_id": out}])
+        statuses.move_forward(conn, [{**report, "message_id": out}])
     erased(shop, customer_id)
 
     mine = ledger.c.customer_id == alice

@@ -11,7 +11,7 @@ from bot.desk import timeline
 from bot.desk.actor import Actor
 from bot.desk.happenings import Happening
 from bot.desk.timeline import Page, Text
-from storage import audit, facts, messages
+from storage import audit, facts, messages, statuses
 from storage import timeline as stored
 from storage.database import reading, writing
 from storage.ids import next_id
@@ -155,7 +155,7 @@ def deliver(shop: Shop, status: str = "delivered", code: str | None = None) -> N
     newest = shop.one("SELECT max(id) FROM messages WHERE direction = 'out'")
     report = {"message_id": newest, "status": status, "error_code": code, "at": shop.clock.now()}
     with writing(shop.services.engine) as conn:
-        messages.move_forward(conn, [report])
+        statuses.move_forward(conn, [report])
 
 
 def test_it_never_says_more_than_is_known(shop: Shop) -> None:

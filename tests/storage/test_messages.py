@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import IntegrityError
 
-from storage import messages, outbox
+from storage import inbound, messages, outbox, statuses, unsettled
 from storage.database import reading, writing
 from storage.ids import next_id
 from tests.storage.people import NOW, message, new_customer, new_message, stored
@@ -21,7 +21,7 @@ from tests.storage.people import NOW, message, new_customer, new_message, stored
 LEASE = timedelta(minutes=2)
 
 
-def inbound(**values: Any) -> dict[str, Any]:
+def incoming(**values: Any) -> dict[str, Any]:
     """Return a text from a customer, not inserted."""
     return message(**{"direction": "in", "state": "received", "purpose": None, "send_after": None, **values})
 
@@ -30,7 +30,7 @@ def test_it_finds_the_answer_to_a_repeat(engine: Engine) -> None:
     """A sid seen before gives back the rows of its immediate reply, in order, and nothing else caused by it."""
     with writing(engine) as connection:
         alice = new_customer(connection)
-        first, silent = inbound(sid="SM1", customer_id=alice), inbound(sid="SM2", state="failed")
+        first, silent = incoming(sid="SM1", customer_id=alice), incoming(sid="SM2", state="failed")
         answer = {"in_reply_to": first["id"], "state": "sending", "send_after": None}
         replies = [message(body=body, **answer) for body in ("One", "Two")]
         others = [
@@ -40,8 +40,8 @@ def test_it_finds_the_answer_to_a_repeat(engine: Engine) -> None:
         ]
         messages.insert(connection, [first, *replies, silent, *others])
     with reading(engine) as connection:
-        found = messages.replies_to(connection, ["SM1", "SM2", "SM3"])
-        nothing = messages.replies_to(connection, ["SM3"])
+        found = inbound.replies_to(connection, ["SM1", "SM2", "SM3"])
+        nothing = inbound.replies_to(connection, ["SM3"])
     assert set(found) == {"SM1", "SM2"}
     assert (found["SM1"].message_id, found["SM1"].state) == (first["id"], "received")
     assert [row["body"] for row in found["SM1"].replies] == ["One", "Two"]
@@ -52,9 +52,9 @@ def test_it_finds_the_answer_to_a_repeat(engine: Engine) -> None:
 def test_it_takes_a_sid_once(engine: Engine) -> None:
     """The same text delivered twice cannot be recorded twice."""
     with writing(engine) as connection:
-        messages.insert(connection, [inbound(sid="SM1")])
+        messages.insert(connection, [incoming(sid="SM1")])
     with pytest.raises(IntegrityError), writing(engine) as connection:
-        messages.insert(connection, [inbound(sid="SM1")])
+        messages.insert(connection, [incoming(sid="SM1")])
 
 
 def test_it_turns_history_over_page_by_page(engine: Engine) -> None:
@@ -98,12 +98,12 @@ def test_it_only_moves_forward(engine: Engine, story: list[tuple[str, Any]], dat
     """Late, repeated and shuffled callbacks in batches of any size: forward only, the first error stays, all logged."""
     with engine.connect() as connection, connection.begin() as transaction:
         identifier = new_message(connection, state=state, claimed_until=NOW)
-        rank = {**messages.RANK, "suppressed": 9}
+        rank = {**statuses.RANK, "suppressed": 9}
         batches, seen = list(story), [state]
         while batches:
             size = data.draw(st.integers(1, len(batches)))
             batch, batches = batches[:size], batches[size:]
-            moved = messages.move_forward(
+            moved = statuses.move_forward(
                 connection,
                 [
                     {"message_id": identifier, "sid": "SM9", "status": status, "error_code": error, "at": NOW}
@@ -115,15 +115,15 @@ def test_it_only_moves_forward(engine: Engine, story: list[tuple[str, Any]], dat
             assert [(one.before, one.state) for one in moved] == expected
             seen.append(row["state"])
         row = stored(connection, identifier)
-        errors = [str(error) for status, error in story if error and status in messages.STATUS]
-        log = messages.status_log
+        errors = [str(error) for status, error in story if error and status in statuses.STATUS]
+        log = statuses.status_log
         logged = connection.execute(select(log.c.status).order_by(log.c.id)).scalars().all()
         transaction.rollback()
     assert [rank[one] for one in seen] == sorted(rank[one] for one in seen)
-    known = [messages.STATUS[status] for status, _ in story if status in messages.STATUS]
+    known = [statuses.STATUS[status] for status, _ in story if status in statuses.STATUS]
     if state != "suppressed" and known:
-        best = max(messages.RANK[one] for one in known)
-        assert messages.RANK[row["state"]] == max(best, messages.RANK[state])
+        best = max(statuses.RANK[one] for one in known)
+        assert statuses.RANK[row["state"]] == max(best, statuses.RANK[state])
         assert row["sid"] == "SM9"
         assert row["error_code"] == (errors[0] if errors else None)
     assert (row["delivered_at"] == NOW) == (row["state"] == "delivered")
@@ -141,7 +141,7 @@ def test_it_ends_the_same_in_any_order(engine: Engine) -> None:
             identifier = new_message(connection, state="sending", sid=f"SM{next_id()}")
             sid = stored(connection, identifier)["sid"]
             for status in order:
-                messages.move_forward(connection, [_report(status, sid=sid)])
+                statuses.move_forward(connection, [_report(status, sid=sid)])
             assert stored(connection, identifier)["state"] == "delivered"
 
 
@@ -152,7 +152,7 @@ def test_it_keeps_a_report_that_comes_too_early(engine: Engine) -> None:
         alice = new_customer(connection)
         identifier = new_message(connection, customer_id=alice)
         outbox.claim(connection, NOW, 10, LEASE)
-        assert messages.move_forward(connection, [_report("delivered", later, sid="SM7", raw={"To": "+1"})]) == []
+        assert statuses.move_forward(connection, [_report("delivered", later, sid="SM7", raw={"To": "+1"})]) == []
         moved = outbox.sent(connection, [{"id": identifier, "sid": "SM7", "at": NOW}])
         row = stored(connection, identifier)
     assert [(one.message_id, one.customer_id, one.before, one.state) for one in moved] == [
@@ -165,10 +165,10 @@ def test_it_learns_the_sid_of_a_reply(engine: Engine) -> None:
     """A reply in TwiML has no sid; its first callback, which names our message, brings it and confirms it."""
     with writing(engine) as connection:
         identifier = new_message(connection, state="sending", send_after=None, claimed_until=NOW)
-        messages.move_forward(connection, [_report("queued", sid="SM5", message_id=identifier)])
+        statuses.move_forward(connection, [_report("queued", sid="SM5", message_id=identifier)])
         row = stored(connection, identifier)
-        assert outbox.stale(connection, NOW) == []
-        messages.move_forward(connection, [_report("sent", sid="SM5")])
+        assert unsettled.stale(connection, NOW) == []
+        statuses.move_forward(connection, [_report("sent", sid="SM5")])
         assert stored(connection, identifier)["state"] == "sent"
     assert (row["state"], row["sid"], row["claimed_until"]) == ("sending", "SM5", None)
 
@@ -176,10 +176,10 @@ def test_it_learns_the_sid_of_a_reply(engine: Engine) -> None:
 def test_it_believes_the_sid_more_than_the_number(engine: Engine) -> None:
     """A report that names an inbound or unknown message of ours is only logged."""
     with writing(engine) as connection:
-        text = inbound(sid="SM1")
+        text = incoming(sid="SM1")
         messages.insert(connection, [text])
         reports_ = [_report("failed", sid="SMx", message_id=404), _report("failed", sid="SMy", message_id=text["id"])]
-        assert messages.move_forward(connection, reports_) == []
+        assert statuses.move_forward(connection, reports_) == []
         assert stored(connection, text["id"])["state"] == "received"
 
 
@@ -234,8 +234,8 @@ def test_it_puts_back_finishes_and_gives_up(engine: Engine) -> None:
         assert outbox.sent(connection, [{"id": ids[3], "sid": "SM3", "at": NOW}]) == []
         assert not outbox.put_back(connection, ids[3], later)
         assert not outbox.finish(connection, ids[3], "dead")
-        assert outbox.stale(connection, NOW + LEASE - timedelta(microseconds=1)) == []
-        lost = outbox.stale(connection, NOW + LEASE)
+        assert unsettled.stale(connection, NOW + LEASE - timedelta(microseconds=1)) == []
+        lost = unsettled.stale(connection, NOW + LEASE)
         rows = [stored(connection, i) for i in ids]
         again = outbox.claim(connection, later, 10, LEASE)
     assert [row["state"] for row in rows] == ["queued", "failed", "suppressed", "sent", "unknown"]

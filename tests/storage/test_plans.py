@@ -76,4 +76,4 @@ def test_it_finds_rows_by_an_index(connection: Any, name: str) -> None:
 
 def test_it_looks_at_all_of_storage() -> None:
     """The test above knows the statements it is about."""
-    assert {"customers._LOCK_PHONES", "messages._INBOUND", "loyalty._LOTS_OF", "outbox._CLAIM"} <= set(STATEMENTS)
+    assert {"customers._LOCK_PHONES", "inbound._INBOUND", "loyalty._LOTS_OF", "outbox._CLAIM"} <= set(STATEMENTS)

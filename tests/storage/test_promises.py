@@ -9,7 +9,19 @@ import pytest
 from sqlalchemy import Engine, Table, delete, update
 from sqlalchemy.exc import IntegrityError
 
-from storage import consent, conversations, customers, facts, handoffs, loyalty, messages, starts, timers, vouchers
+from storage import (
+    consent,
+    conversations,
+    customers,
+    facts,
+    handoffs,
+    loyalty,
+    messages,
+    starts,
+    statuses,
+    timers,
+    vouchers,
+)
 from storage.database import reading, writing
 from storage.errors import AppendOnly, KnownKey, NotEnoughPoints, meaning_of
 from storage.ids import next_id
@@ -103,11 +115,11 @@ def test_it_only_appends(engine: Engine) -> None:
         alice = new_customer(connection)
         loyalty.insert_entries(connection, [_entry(alice, 50)])
         consent.insert(connection, [_consent(alice, "subscribed")])
-        messages.log_status(connection, [{"id": next_id(), "sid": "SM1", "status": "sent", "at": NOW}])
+        statuses.log_status(connection, [{"id": next_id(), "sid": "SM1", "status": "sent", "at": NOW}])
     changes: dict[Table, dict[str, Any]] = {
         loyalty.ledger: {"points": 5000},
         consent.consent_records: {"status": "subscribed"},
-        messages.status_log: {"status": "delivered"},
+        statuses.status_log: {"status": "delivered"},
     }
     for table, change in changes.items():
         for statement in (update(table).values(change), delete(table)):
