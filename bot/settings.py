@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from dotenv import dotenv_values
 from sqlalchemy.exc import ArgumentError
 
+from bot.environment import Environment
 from bot.errors import SettingsError
 from storage.database import normal_url
 
@@ -90,105 +92,117 @@ def load_settings(environ: dict[str, str] | None = None, env_file: Path | None =
     sender is not configured). Raises SettingsError naming every missing or wrong setting at once.
     """
     source = {k: v for k, v in dotenv_values(env_file or ROOT / ".env").items() if v is not None}
-    source.update(environ if environ is not None else os.environ)
-
-    def get(name: str, default: str = "") -> str:
-        return source.get(name, default).strip()
-
-    problems: list[str] = []
-
-    demo_word = get("REGULARS_DEMO", "0").lower()
-    if demo_word not in {"0", "1", "auto", ""}:
-        problems.append("REGULARS_DEMO must be 1, 0 or auto")
-    carrier = next((each for each in CARRIERS if each == (get("CARRIER") or "twilio")), None)
-    if carrier is None:
-        problems.append(f"CARRIER must be one of {', '.join(CARRIERS)}")
-    required = _BIRD if carrier == "bird" else _REQUIRED
-    configured = all(get(name) for name in required if name not in {"SECRET_KEY", "PUBLIC_URL"})
-    demo = demo_word == "1" or (demo_word == "auto" and not configured)
-    tokens = tuple(token for token in (part.strip() for part in get("TWILIO_AUTH_TOKEN").split(",")) if token)
-    if not demo:
-        given = {name: get(name) for name in required} | {"TWILIO_AUTH_TOKEN": "".join(tokens)}
-        problems += [f"{name} is missing" for name in required if not given[name]]
-
-    port = _number("PORT", get("PORT", "8000") or "8000", problems)
-    if not 0 <= port <= 65535:
-        problems.append(f"PORT must be at most 65535, not {port}")
-    keywords = get("TWILIO_KEYWORDS", "regulars") or "regulars"
-    if keywords not in {"regulars", "twilio"}:
-        problems.append("TWILIO_KEYWORDS must be regulars (we answer STOP, START, HELP) or twilio (Twilio does)")
-    flows_dir = Path(get("FLOWS_DIR") or ROOT / "flows").resolve()
-    if not flows_dir.is_dir():
-        problems.append(f"FLOWS_DIR: there is no folder {flows_dir}")
-    public_url = get("PUBLIC_URL").rstrip("/")
-    if public_url and not public_url.startswith(("http://", "https://")):
-        problems.append("PUBLIC_URL must begin with https:// (or http:// on your own machine)")
-    database_url = get("DATABASE_URL") or f"sqlite:///{ROOT / 'var' / 'regulars.db'}"
-    try:
-        normal_url(database_url)
-    except (ValueError, ArgumentError):  # its words may quote the password
-        problems.append("DATABASE_URL must look like sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
-    role = next((each for each in ROLES if each == (get("REGULARS_ROLE") or "all")), None)
-    if role is None:
-        problems.append(f"REGULARS_ROLE must be one of {', '.join(ROLES)}")
-    daily_cap = _number("SENDING_DAILY_CAP", get("SENDING_DAILY_CAP"), problems) if get("SENDING_DAILY_CAP") else None
-    concurrency = _number("SENDING_CONCURRENCY", get("SENDING_CONCURRENCY") or "16", problems)
-    if not 1 <= concurrency <= 256:
-        problems.append("SENDING_CONCURRENCY must be between 1 and 256")
-    account = _number("ACCOUNT_CONCURRENCY", get("ACCOUNT_CONCURRENCY") or "0", problems)
-    if account < 0:
-        problems.append("ACCOUNT_CONCURRENCY must be 1 or more, or 0 for no limit")
-    if get("OIDC_ISSUER") and not (get("OIDC_CLIENT_ID") and get("OIDC_CLIENT_SECRET")):
-        problems.append("OIDC_ISSUER needs OIDC_CLIENT_ID and OIDC_CLIENT_SECRET beside it")
-    audit_keep_days = _number("AUDIT_KEEP_DAYS", get("AUDIT_KEEP_DAYS") or "730", problems)
-    if not 0 <= audit_keep_days <= 36500:
-        problems.append("AUDIT_KEEP_DAYS must be between 0 (for ever) and 36500")
-    if problems:
-        raise SettingsError("Cannot start: " + "; ".join(problems) + ". See .env.example.")
-
-    secret_key = get("SECRET_KEY") or _demo_secret(database_url)
-    return Settings(
+    env = Environment(source | dict(environ if environ is not None else os.environ))
+    carrier = env.one_of("CARRIER", CARRIERS)
+    tokens = tuple(token for token in (part.strip() for part in env.text("TWILIO_AUTH_TOKEN").split(",")) if token)
+    demo = _demo(env, carrier, tokens)
+    database_url = _database_url(env)
+    secret_key = env.text("SECRET_KEY") or _demo_secret(database_url)
+    settings = Settings(
         database_url=database_url,
-        broker_url=get("BROKER_URL"),
-        role=role or "all",
-        public_url=public_url,
-        trust_proxy=get("TRUST_PROXY", "0") == "1",
-        host=get("HOST") or "127.0.0.1",
-        port=port,
         secret_key=secret_key,
-        account_sid=get("TWILIO_ACCOUNT_SID"),
+        carrier=carrier,
         auth_tokens=tokens or (_derived(secret_key, "demo auth token"),),
-        api_key=get("TWILIO_API_KEY"),
-        api_secret=get("TWILIO_API_SECRET"),
-        sender=get("TWILIO_FROM"),
-        api_base_url=(get("TWILIO_API_BASE_URL") or TWILIO_API).rstrip("/"),
-        keywords="twilio" if keywords == "twilio" else "regulars",
-        carrier=carrier or "twilio",
-        bird_access_key=get("BIRD_ACCESS_KEY"),
-        bird_workspace=get("BIRD_WORKSPACE"),
-        bird_channel=get("BIRD_CHANNEL"),
-        bird_signing_key=get("BIRD_SIGNING_KEY"),
-        bird_base_url=(get("BIRD_API_BASE_URL") or "https://api.bird.com").rstrip("/"),
-        sending_rate=get("SENDING_RATE"),
-        sending_daily_cap=daily_cap,
-        sending_concurrency=concurrency,
-        account_concurrency=account or None,
-        oidc_issuer=get("OIDC_ISSUER").rstrip("/"),
-        oidc_client_id=get("OIDC_CLIENT_ID"),
-        oidc_client_secret=get("OIDC_CLIENT_SECRET"),
-        audit_keep_days=audit_keep_days,
         demo=demo,
-        flows_dir=flows_dir,
-        log_level=(get("LOG_LEVEL") or "INFO").upper(),
+        **_process(env),
+        **_twilio(env),
+        **_bird(env),
+        **_sending(env),
+        **_staff(env),
     )
+    if env.problems:
+        raise SettingsError("Cannot start: " + "; ".join(env.problems) + ". See .env.example.")
+    return settings
 
 
-def _number(name: str, text: str, problems: list[str]) -> int:
+def _demo(env: Environment, carrier: CarrierName, tokens: tuple[str, ...]) -> bool:
+    """Say whether this is the demo; what else is missing is a problem."""
+    word = env.text("REGULARS_DEMO", "0").lower()
+    if word not in {"0", "1", "auto"}:
+        env.problems.append("REGULARS_DEMO must be 1, 0 or auto")
+    required = _BIRD if carrier == "bird" else _REQUIRED
+    given = {name: env.text(name) for name in required} | {"TWILIO_AUTH_TOKEN": "".join(tokens)}
+    configured = all(env.text(name) for name in required if name not in {"SECRET_KEY", "PUBLIC_URL"})
+    demo = word == "1" or (word == "auto" and not configured)
+    if not demo:
+        env.problems += [f"{name} is missing" for name in required if not given[name]]
+    return demo
+
+
+def _database_url(env: Environment) -> str:
+    url = env.text("DATABASE_URL", f"sqlite:///{ROOT / 'var' / 'regulars.db'}")
     try:
-        return int(text)
-    except ValueError:
-        problems.append(f"{name} must be a number, not {text!r}")
-        return 0
+        normal_url(url)
+    except (ValueError, ArgumentError):  # its words may quote the password
+        env.problems.append("DATABASE_URL must look like sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+    return url
+
+
+def _process(env: Environment) -> dict[str, Any]:
+    """What this process does, and where it is found."""
+    flows_dir = Path(env.text("FLOWS_DIR", str(ROOT / "flows"))).resolve()
+    if not flows_dir.is_dir():
+        env.problems.append(f"FLOWS_DIR: there is no folder {flows_dir}")
+    public_url = env.address("PUBLIC_URL")
+    if public_url and not public_url.startswith(("http://", "https://")):
+        env.problems.append("PUBLIC_URL must begin with https:// (or http:// on your own machine)")
+    return {
+        "broker_url": env.text("BROKER_URL"),
+        "role": env.one_of("REGULARS_ROLE", ROLES),
+        "public_url": public_url,
+        "trust_proxy": env.text("TRUST_PROXY") == "1",
+        "host": env.text("HOST", "127.0.0.1"),
+        "port": env.number("PORT", 8000, range(65536), "at most 65535"),
+        "flows_dir": flows_dir,
+        "log_level": env.text("LOG_LEVEL", "INFO").upper(),
+    }
+
+
+def _twilio(env: Environment) -> dict[str, Any]:
+    keywords = env.text("TWILIO_KEYWORDS", "regulars")
+    if keywords not in {"regulars", "twilio"}:
+        env.problems.append("TWILIO_KEYWORDS must be regulars (we answer STOP, START, HELP) or twilio (Twilio does)")
+    return {
+        "account_sid": env.text("TWILIO_ACCOUNT_SID"),
+        "api_key": env.text("TWILIO_API_KEY"),
+        "api_secret": env.text("TWILIO_API_SECRET"),
+        "sender": env.text("TWILIO_FROM"),
+        "api_base_url": env.address("TWILIO_API_BASE_URL", TWILIO_API),
+        "keywords": keywords,
+    }
+
+
+def _bird(env: Environment) -> dict[str, Any]:
+    return {
+        "bird_access_key": env.text("BIRD_ACCESS_KEY"),
+        "bird_workspace": env.text("BIRD_WORKSPACE"),
+        "bird_channel": env.text("BIRD_CHANNEL"),
+        "bird_signing_key": env.text("BIRD_SIGNING_KEY"),
+        "bird_base_url": env.address("BIRD_API_BASE_URL", "https://api.bird.com"),
+    }
+
+
+def _sending(env: Environment) -> dict[str, Any]:
+    """How fast messages go out."""
+    account = env.number("ACCOUNT_CONCURRENCY", 0, range(sys.maxsize), "1 or more, or 0 for no limit")
+    return {
+        "sending_rate": env.text("SENDING_RATE"),
+        "sending_daily_cap": env.number("SENDING_DAILY_CAP", 0) if env.text("SENDING_DAILY_CAP") else None,
+        "sending_concurrency": env.number("SENDING_CONCURRENCY", 16, range(1, 257), "between 1 and 256"),
+        "account_concurrency": account or None,
+    }
+
+
+def _staff(env: Environment) -> dict[str, Any]:
+    """How staff sign in, and how long what they did is kept."""
+    if env.text("OIDC_ISSUER") and not (env.text("OIDC_CLIENT_ID") and env.text("OIDC_CLIENT_SECRET")):
+        env.problems.append("OIDC_ISSUER needs OIDC_CLIENT_ID and OIDC_CLIENT_SECRET beside it")
+    return {
+        "oidc_issuer": env.address("OIDC_ISSUER"),
+        "oidc_client_id": env.text("OIDC_CLIENT_ID"),
+        "oidc_client_secret": env.text("OIDC_CLIENT_SECRET"),
+        "audit_keep_days": env.number("AUDIT_KEEP_DAYS", 730, range(36501), "between 0 (for ever) and 36500"),
+    }
 
 
 def _demo_secret(database_url: str) -> str:

@@ -19,6 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "bot.carrier",
         "bot.clock",
         "bot.daycode",
+        "bot.environment",
         "bot.lexicon",
         "bot.phone",
         "bot.places",
