@@ -129,6 +129,7 @@ def revoke(customer_id: int, code: str) -> Response:
         form.get("reason", ""),
         points_back=bool(form.get("points_back")),
         now=shop.clock.now(),
+        whose=customer_id,
     )
     say(_("{code} is void.", code=code))
     return back("customer.show", customer_id=customer_id, _anchor="vouchers")

@@ -163,4 +163,5 @@ def _next() -> str:
     wanted = request.values.get("next", "")
     parts = urlsplit(wanted)
     ours = wanted.startswith("/console/") and not parts.scheme and not parts.netloc and "\\" not in wanted
+    ours = ours and wanted.isprintable()  # a line's end would be one of the header
     return wanted if ours and not wanted.startswith("//") else url_for("console.home.home")

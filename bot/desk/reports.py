@@ -22,6 +22,7 @@ NAMES: tuple[Name, ...] = (
 )  # fmt: skip
 Numbers = Mapping[tuple[date, str], int]  #: by day and part
 DAY = timedelta(days=1)
+_FIRST = date(2000, 1, 1)  # no shop is older
 LONGEST = 400 * DAY
 
 
@@ -77,13 +78,11 @@ def days_of(wanted: str, first: str, last: str, today: date) -> Days:
     What cannot be read becomes the last 30 days; the later day is never in the future.
     """
     try:
-        days = Days(date.fromisoformat(first), min(date.fromisoformat(last), today))
+        earlier, later = sorted(min(max(date.fromisoformat(day), _FIRST), today) for day in (first, last))
     except ValueError:
         count = int(wanted) if wanted in ("7", "30", "90", "365") else 30
         return Days(today - (count - 1) * DAY, today)
-    if days.first > days.last:
-        days = Days(days.last, days.first) if days.first <= today else Days(today, today)
-    return days if days.count * DAY <= LONGEST else Days(days.last - LONGEST + DAY, days.last)
+    return Days(max(earlier, later - LONGEST + DAY), later)
 
 
 def read(conn: Connection, days: Days, *names: Name) -> list[Report]:

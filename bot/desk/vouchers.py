@@ -184,12 +184,25 @@ def issue(
 
 
 def revoke(
-    engine: Engine, programme: Programme, actor: Actor, code: str, reason: str, *, points_back: bool, now: datetime
+    engine: Engine,
+    programme: Programme,
+    actor: Actor,
+    code: str,
+    reason: str,
+    *,
+    points_back: bool,
+    now: datetime,
+    whose: int | None = None,
 ) -> Held:
-    """Take an unused voucher back, with the points it cost when wanted. Raises NotPossible when it is not good."""
+    """Take an unused voucher back, with the points it cost when wanted.
+
+    `whose` is the customer on whose page it was asked. Raises NotPossible when it is not good, or another's.
+    """
     reason = reason_of(reason)
     with reading(engine) as conn:
         customer_id = _voucher(conn, code)["customer_id"]
+    if whose not in (None, customer_id):
+        raise NotPossible("This customer has no voucher {code}.", code=normal(code)[:20])
     with deed(engine, programme, customer_id, actor.staff_id, now) as context:
         row = _voucher(context.conn, code)
         people = dict(staff.names(context.conn))
