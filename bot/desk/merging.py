@@ -32,6 +32,7 @@ from storage import (
     profile_changes,
 )
 from storage.database import writing
+from storage.errors import KnownKey
 from storage.ids import next_id
 from storage.rows import Row, blank
 
@@ -91,7 +92,10 @@ def merge(
         merging.end_open(conn, old_id, new_id, now)
         messages.suppress_pending(conn, [old_id], "merged", now)
         moved = merging.move_rows(conn, old_id, new_id)
-        _move_points(conn, programme, actor, old, new, key, now)
+        try:
+            _move_points(conn, programme, actor, old, new, key, now)
+        except KnownKey:
+            raise NotPossible("The page was not complete. Load it again.") from None
         _move_profile(conn, programme, actor, old, new, now)
         opted_out = _leave(conn, actor, old, now)
         indexing.refresh(conn, [old_id, new_id])  # vouchers and names are found with the new number now

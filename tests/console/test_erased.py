@@ -1,4 +1,4 @@
-"""What is gone stays gone: an erased customer's pages and forms, and erasing while colleagues are at work."""
+"""What is gone stays gone: erased customers, those who left, requests decided, keys used; also at the same moment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from storage.migrate import metadata
 from tests.console.conftest import Hire
 from tests.console.hostile import FETCH
 from tests.console.people import Person
-from tests.shop import ALICE, BOB, Shop
+from tests.engine.routing.test_leaving import FCC, OTHER_LANGUAGES, TWILIO
+from tests.shop import ALICE, BOB, CHARLIE, Shop
 
 NAME = "Zebulon Quill"
 WORDS = "my sister xylophone has moved"
@@ -163,3 +164,33 @@ def test_wrong_passwords_at_once_are_all_counted(shop: Shop) -> None:
     came = at_once(*(lambda each=each: each.post("/console/sign-in", form).status_code for each in strangers))
     assert set(came) <= {401, 429}, came
     assert strangers[0].post("/console/sign-in", {**form, "email": " EVE@example.com"}).status_code == 429
+
+
+def test_leaving_is_heard_while_a_person_holds_whatever_it_is_called(shop: Shop, hiring: Hire) -> None:
+    """Every word for leaving opts out at once in a held conversation; no answer goes out by any door afterwards."""
+    sam = hiring("support")
+    words = [*TWILIO, *OTHER_LANGUAGES, *FCC, "stop texting me please", "Please take me off your list", " stop. "]
+    for number, word in enumerate(words):
+        phone = f"+1201555{1000 + number}"
+        shop.joined(phone)
+        customer = shop.one("SELECT id FROM customers WHERE phone = :phone", phone=phone)
+        place = f"/console/customers/{customer}"
+        assert sam.post(f"{place}/take-over", headers=FETCH).status_code == 200
+        shop.says(phone, word)
+        assert shop.one("SELECT consent FROM customers WHERE id = :c", c=customer) == "unsubscribed", word
+        form = {"body": "Wait!", "key": f"after-stop-{number}", "confirmed": "yes"}
+        for options in ({"headers": FETCH}, {"follow_redirects": True}):
+            sam.post(f"{place}/answer", form, **options)
+    assert shop.one("SELECT count(*) FROM messages WHERE purpose = 'staff'") == 0
+
+
+def test_a_merges_key_is_good_for_one_pair(shop: Shop, hiring: Hire, alice: int) -> None:
+    """The key of one merge posted for two others is refused, and nobody's points move."""
+    shop.joined(CHARLIE)
+    bob, charlie = (shop.one("SELECT id FROM customers WHERE phone = :p", p=phone) for phone in (BOB, CHARLIE))
+    mia = hiring("manager")
+    for old, new, status in ((alice, bob, 303), (charlie, bob, 409)):
+        form = {"old": str(old), "new": str(new), "key": "one-key-for-all"}
+        assert mia.post(f"/console/customers/{new}/privacy/merge", form, headers=FETCH).status_code == status
+    assert shop.one("SELECT merged_into FROM customers WHERE id = :c", c=charlie) is None
+    assert shop.one("SELECT points FROM customers WHERE id = :c", c=charlie) == 60
