@@ -20,6 +20,7 @@ from storage import (
     loyalty,
     messages,
     profile_changes,
+    stock,
     timers,
     vouchers,
 )
@@ -53,7 +54,7 @@ class Rows:
     def flush(self, conn: Connection, now: datetime) -> None:
         """Write everything. Raises Conflict when stock, lots or a voucher changed under our feet."""
         for reward, count, limit in sorted(self.stock, key=lambda each: each[0]):  # in one order for everybody
-            if not loyalty.take_stock(conn, reward, count, limit):
+            if not stock.take_stock(conn, reward, count, limit):
                 raise Conflict(f"the last {reward} has just gone")
         for code, reason in self.revoked:
             if not vouchers.revoke(conn, code, reason):

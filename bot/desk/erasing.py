@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from bot import telemetry
 from bot.desk.actor import Actor, NotPossible, note
 from bot.suppression import digest_of
-from storage import customers, erasures, forgetting, holdings, loyalty, merging, scrubbing, search
+from storage import customers, erasures, forgetting, holdings, loyalty, merging, scrubbing, search, stock
 from storage.database import reading, writing
 from storage.ids import next_id
 from storage.rows import Row
@@ -92,7 +92,7 @@ def _erase_one(conn: Connection, secret_key: str, actor: Actor, row: Row, now: d
     digest = digest_of(secret_key, row["phone"])
     erasures.insert(conn, {"customer_id": customer_id, "at": now, "by": actor.label, "number_digest": digest})
     for reward, held in forgetting.unused_rewards(conn, customer_id).items():
-        loyalty.take_stock(conn, reward, -held, None)
+        stock.take_stock(conn, reward, -held, None)
     _close_account(conn, customer_id, row["points"], now)
     found = holdings.counts(conn, customer_id)
     counts = {name: count for name, count in found.items() if name in holdings.EMPTIED}

@@ -14,7 +14,7 @@ from bot.engine.message import Formats, Template, TemplateError, compile_templat
 from bot.engine.values import Values
 from bot.engine.working import Turn
 from bot.loading import load_customers
-from storage import customers, loyalty, saved
+from storage import customers, saved, stock
 from storage.database import writing
 from storage.ids import next_id
 
@@ -91,7 +91,7 @@ def fill(conn: Connection, book: Book, identifier: int, customer_id: int, now: d
     template = _compiled(book, reply["body"])
     shop = book.programme.shop
     customer = load_customers(conn, {customer_id: row}, shop.languages[0], now)[customer_id]
-    turn = Turn(book, customer, None, stock=loyalty.stock_taken(conn), now=now)
+    turn = Turn(book, customer, None, stock=stock.stock_taken(conn), now=now)
     values = Values(turn, None, {short: Values(turn, None).get(name) for short, name in SHORT.items()})
     missing = sorted(name for name in template.variables if values.get(name) in (None, "", []))
     return Filled(render(template, values, reply["language"], Formats(shop.currency, shop.zone)), tuple(missing))

@@ -14,7 +14,7 @@ from bot.engine.events import Event, MessageReceived
 from bot.loading import customers_of, lock_and_ask
 from bot.phone import person
 from bot.turn.answer import Answer, Reply
-from storage import inbound, loyalty
+from storage import inbound, stock
 from storage.ids import next_id
 from storage.rows import Row
 
@@ -54,9 +54,9 @@ def load(conn: Connection, events: Sequence[Event], book: Book, now: datetime, s
         lambda phone: _new_customer(phone, book, now),
         seen,
         inbound.inbound_query([event.sid for event in texts]),
-        *((loyalty.stock_query(),) if limited else ()),
+        *((stock.stock_query(),) if limited else ()),
     )
-    lots, held, places, repeated, *stock = answers
+    lots, held, places, repeated, *taken = answers
     language = book.programme.shop.languages[0]
     return Loaded(
         customers=customers_of(records, (lots, held, places), language, now),
@@ -66,7 +66,7 @@ def load(conn: Connection, events: Sequence[Event], book: Book, now: datetime, s
             sid: Answer("repeated", message_id, tuple(Reply(row["id"], row["body"]) for row in replies))
             for sid, (message_id, _, replies) in inbound.with_replies(conn, repeated).items()
         },
-        stock=stock[0] if stock else {},
+        stock=taken[0] if taken else {},
     )
 
 

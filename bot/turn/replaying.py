@@ -14,7 +14,7 @@ from bot.settings import Settings
 from bot.turn.loaded import Loaded
 from bot.turn.understanding import decide_event
 from bot.turn.wave import Wave
-from storage import customers, inbound, loyalty, messages
+from storage import customers, inbound, messages, stock
 from storage.rows import Row
 
 
@@ -32,7 +32,7 @@ def replay(conn: Connection, message_id: int, book: Book, settings: Settings, co
         return False
     known = load_customers(conn, record, book.programme.shop.languages[0], now)
     customer = known[row["customer_id"]]
-    loaded = Loaded(known, {}, {customer.id: record[customer.id]["sendable"]}, {}, loyalty.stock_taken(conn))
+    loaded = Loaded(known, {}, {customer.id: record[customer.id]["sendable"]}, {}, stock.stock_taken(conn))
     wave = Wave(conn, book, settings, loaded, now, code)
     decision = decide_event(book, customer, _text_of(row), loaded.stock, now, code)
     if decision.error:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from storage import customers, loyalty, vouchers
+from storage import customers, loyalty, stock, vouchers
 from storage.database import reading, writing
 from storage.errors import KnownKey, NotEnoughPoints, Stale
 from storage.ids import next_id
@@ -267,21 +267,21 @@ def test_it_gives_out_no_more_than_the_stock(engine: Engine) -> None:
 
     def take(number: int) -> None:
         with writing(engine) as connection:
-            if loyalty.take_stock(connection, "latte", 3, 10):
+            if stock.take_stock(connection, "latte", 3, 10):
                 got.append(number)
 
     _together(8, take)
     assert len(got) == 3
     with writing(engine) as connection:
-        assert loyalty.stock_taken(connection) == {"latte": 9}
-        assert loyalty.take_stock(connection, "latte", -3, 10)
-        assert not loyalty.take_stock(connection, "latte", 5, 10)
-        assert loyalty.take_stock(connection, "latte", 4, 10)
-        assert not loyalty.take_stock(connection, "latte", -11, 10)
-        assert not loyalty.take_stock(connection, "mug", -1, None)
-        assert not loyalty.take_stock(connection, "mug", 3, 2)
-        assert all(loyalty.take_stock(connection, "mug", 1_000, None) for _ in range(2))
-        assert loyalty.stock_taken(connection) == {"latte": 10, "mug": 2_000}
+        assert stock.stock_taken(connection) == {"latte": 9}
+        assert stock.take_stock(connection, "latte", -3, 10)
+        assert not stock.take_stock(connection, "latte", 5, 10)
+        assert stock.take_stock(connection, "latte", 4, 10)
+        assert not stock.take_stock(connection, "latte", -11, 10)
+        assert not stock.take_stock(connection, "mug", -1, None)
+        assert not stock.take_stock(connection, "mug", 3, 2)
+        assert all(stock.take_stock(connection, "mug", 1_000, None) for _ in range(2))
+        assert stock.stock_taken(connection) == {"latte": 10, "mug": 2_000}
 
 
 def _voucher(customer_id: int, code: str, **values: Any) -> dict[str, Any]:

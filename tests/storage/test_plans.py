@@ -19,7 +19,7 @@ SMALL = {
     "glance._PRESENT",
     "glance._VERSION",
     "handoffs._WAITING",
-    "loyalty._STOCK",
+    "stock._STOCK",
     "reviews._WAITING",
     "revisions._LATEST",
     "revisions._ranked",

@@ -19,6 +19,7 @@ from storage import (
     messages,
     starts,
     statuses,
+    stock,
     timers,
     vouchers,
 )
@@ -153,7 +154,7 @@ def _bad_rows(customer_id: int) -> list[tuple[Table, Row]]:
         (loyalty.ledger, _entry(customer_id, 5, kind="burn")),
         (loyalty.ledger, _entry(404, 5)),
         (loyalty.lots, {"entry_id": 404, "customer_id": customer_id, "remaining": 1}),
-        (loyalty.stock, {"reward": "latte", "taken": -1}),
+        (stock.stock, {"reward": "latte", "taken": -1}),
         (vouchers.vouchers, voucher),
         (consent.consent_records, _consent(customer_id, "perhaps")),
         (consent.consent_records, _consent(customer_id, "pending", how="telepathy")),

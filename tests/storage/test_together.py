@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from storage import conversations, customers, loyalty, messages, timers, vouchers
+from storage import conversations, customers, loyalty, messages, stock, timers, vouchers
 from storage.database import reading, writing
 from storage.errors import KnownKey, NotEnoughPoints, Stale
 from storage.ids import next_id
@@ -55,18 +55,18 @@ def test_it_asks_many_questions_at_once(engine: Engine) -> None:
             loyalty.insert_lots(
                 conn, [{"entry_id": earned["id"], "customer_id": who, "remaining": 50, "expires_at": NOW}]
             )
-            locked, lots, held, places, stock = ask(
+            locked, lots, held, places, taken = ask(
                 conn,
                 customers.locking([who]),
                 loyalty.lots_query([who]),
                 vouchers.query_of([who]),
                 conversations.open_query([who]),
-                loyalty.stock_query(),
+                stock.stock_query(),
             )
         assert (trip is not None) is (engine.dialect.name == "postgresql")
         assert dict(locked[who]) == dict(customer(conn, who))
         assert lots == {who: [loyalty.Lot(earned["id"], 50, NOW)]} == loyalty.lots_of(conn, [who])
-        assert (held, places, stock) == ({}, {}, {})
+        assert (held, places, taken) == ({}, {}, {})
 
 
 def test_it_refuses_as_single_statements_do(engine: Engine) -> None:
