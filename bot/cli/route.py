@@ -23,8 +23,9 @@ from bot.engine.definition import Flow
 from bot.engine.machine import Compiled, compile_flow
 from bot.engine.phrases import Phrases
 from bot.engine.programme import Programme
-from bot.engine.route import Router, Standing, as_line
-from bot.engine.routing import Routing
+from bot.engine.route import Router
+from bot.engine.routing import Routing, as_line
+from bot.engine.standing import Standing
 from bot.errors import FlowError, FlowFilesInvalid
 from bot.lexicon import load as load_lexicon
 

@@ -21,9 +21,9 @@ from bot.engine.events import Event, FactRecorded, HandedBack, MessageReceived, 
 from bot.engine.machine import Compiled
 from bot.engine.phrases import Phrases
 from bot.engine.programme import Programme
-from bot.engine.route import Expectation
 from bot.engine.routing import Routing
 from bot.engine.saying import messages
+from bot.engine.standing import Expectation
 from bot.engine.walking import settle
 from bot.engine.working import Turn
 

@@ -6,21 +6,19 @@ The order is the promise: nothing a flow declares can come before STOP. Every an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import date
-from typing import Any, Literal
+from dataclasses import replace
 
 from rapidfuzz.distance import OSA
 
 from bot.engine import holding, leaving
-from bot.engine.conversation import Consent
-from bot.engine.definition import Ask, Flow
+from bot.engine.definition import Flow
 from bot.engine.keywords import Near, Way, build_keywords
 from bot.engine.lexicon import Lexicon, Word
 from bot.engine.questions import Asked, build_questions
 from bot.engine.routing import Decided, Routing, RunnerUp
+from bot.engine.standing import Standing
 from bot.engine.telling import own_words, taken_for
-from bot.engine.understand import INVALID, Choice, Understood, keyword, understand
+from bot.engine.understand import INVALID, Understood, keyword, understand
 from bot.engine.words import LIMIT, fold, normalise
 
 _DECIDED: Mapping[str, Decided] = {"stop": "opt_out", "start": "opt_in", "help": "help", "unsure": "opt_out_confirm"}
@@ -31,31 +29,6 @@ _MISSPELLED = 0.9  #: the score of a compliance word in a wrong spelling that is
 
 # A free answer may be almost anything, so that only a question said nearly in full interrupts it.
 _SURE_QUESTION = 0.9
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """What the open conversation waits for: a question, its choices as shown, keywords it listens for."""
-
-    flow: str
-    state: str
-    ask: Ask | None
-    choices: tuple[Choice, ...]
-    listen: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where the customer stands when the text arrives."""
-
-    consent: Consent
-    language: str
-    expectation: Expectation | None
-    held: bool  #: a person holds the conversation
-    has_media: bool
-    opt_out_type: Literal["STOP", "START", "HELP"] | None  #: Twilio's own reading; it wins
-    today: date
-    doubt: bool = False  #: we asked back whether they want to leave, and wait
 
 
 class Router:
@@ -288,26 +261,6 @@ class Router:
         if _QUOTES.isdisjoint(text) and words.rsplit(" ", 1)[-1] not in _SENT_THINGS:
             return False
         return self.lexicon.tapback.match(fold(text)) is not None
-
-
-def as_line(text: str, routing: Routing) -> dict[str, Any]:
-    """Return a routing as the line `python -m bot route --jsonl` prints.
-
-    Of the door's seven decisions, `fallback` stands for whatever starts nothing; its rule says whether the
-    text is answered (`fallback`, `empty`, `picture`) or left alone (`tapback`, `pleasantry`, `opted_out`, `held`).
-    """
-    runner_up = routing.runner_up
-    return {
-        "text": text,
-        "decision": "fallback" if routing.decision in ("ignore", "hold") else routing.decision,
-        "flow": routing.flow,
-        "intent": routing.intent,
-        "rule": routing.rule,
-        "score": round(routing.score, 3),
-        "runner_up": None
-        if runner_up is None
-        else {"what": runner_up.what, "matched": runner_up.matched, "score": round(runner_up.score, 3)},
-    }
 
 
 def _rule(word: Word) -> str:

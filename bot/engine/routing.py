@@ -46,3 +46,23 @@ class Routing:
     language: str | None = None  #: the language the words were in, when only one fits
     problem: str | None = None  #: reply understood but not allowed: why
     notes: tuple[str, ...] = field(default=())
+
+
+def as_line(text: str, routing: Routing) -> dict[str, Any]:
+    """Return a routing as the line `python -m bot route --jsonl` prints.
+
+    Of the door's seven decisions, `fallback` stands for whatever starts nothing; its rule says whether the
+    text is answered (`fallback`, `empty`, `picture`) or left alone (`tapback`, `pleasantry`, `opted_out`, `held`).
+    """
+    runner_up = routing.runner_up
+    return {
+        "text": text,
+        "decision": "fallback" if routing.decision in ("ignore", "hold") else routing.decision,
+        "flow": routing.flow,
+        "intent": routing.intent,
+        "rule": routing.rule,
+        "score": round(routing.score, 3),
+        "runner_up": None
+        if runner_up is None
+        else {"what": runner_up.what, "matched": runner_up.matched, "score": round(runner_up.score, 3)},
+    }

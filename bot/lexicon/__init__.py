@@ -7,7 +7,8 @@ from importlib import resources
 
 from ruamel.yaml import YAML
 
-from bot.engine.lexicon import Lexicon, build
+from bot.engine.lexicon import Lexicon
+from bot.engine.wordlists import build
 
 _DOCUMENTS = ("compliance", "spelling", "leaving", "replies", "tapbacks", "courtesies", "questions")
 

@@ -12,8 +12,8 @@ from bot.engine.conversation import Customer
 from bot.engine.decide import decide, expectation
 from bot.engine.decision import Decision
 from bot.engine.events import Event, MessageReceived
-from bot.engine.route import Expectation, Standing
 from bot.engine.routing import Routing
+from bot.engine.standing import Expectation, Standing
 from bot.errors import TurnBroken
 from storage.ids import next_id
 

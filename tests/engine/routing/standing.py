@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.catalog import read_folder, read_sources
 from bot.engine.definition import Ask, Flow, Place
-from bot.engine.route import Expectation, Standing
+from bot.engine.standing import Expectation, Standing
 from bot.engine.understand import Choice
 
 FLOWS = Path(__file__).resolve().parents[3] / "flows"

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from bot.engine.route import Expectation, Router
+from bot.engine.route import Router
 from bot.engine.routing import Routing
+from bot.engine.standing import Expectation
 from bot.lexicon import load
 from tests.engine.routing.standing import EXPECTATIONS, shipped_flows, standing
 from tests.engine.routing.test_labelled import LEAVES, read

@@ -10,8 +10,8 @@ from ruamel.yaml import YAML
 
 import bot.lexicon
 from bot.engine.leaving import compliance, judge
-from bot.engine.lexicon import LexiconError, build
 from bot.engine.patterns import PatternError, compile_patterns
+from bot.engine.wordlists import LexiconError, build
 from bot.lexicon import load
 
 LEXICON = load()

@@ -10,8 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.engine.definition import Ask, Flow, Trigger
-from bot.engine.route import Expectation, Router, as_line
-from bot.engine.routing import Routing
+from bot.engine.route import Router
+from bot.engine.routing import Routing, as_line
+from bot.engine.standing import Expectation
 from bot.lexicon import load
 from tests.engine.routing.standing import EXPECTATIONS, HERE, standing
 
