@@ -6,12 +6,18 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from bot.engine.answering import HEARD
 from bot.engine.conversation import Customer
 from storage.ids import next_id
 from storage.rows import Row
 
 COLUMNS = frozenset({"name", "birthday", "email", "language", "zone", "frequency"})
 _WATCHED = COLUMNS | {"tags", "attributes"}
+
+
+def internal(attribute: str) -> bool:
+    """Say whether an attribute is the bot's own note, such as how often it did not understand, and nobody's business."""
+    return attribute.startswith("_") or attribute == HEARD
 
 
 def history(before: Customer, changed: Row, by: str, at: datetime) -> list[Row]:
@@ -44,4 +50,5 @@ def _fields(before: Customer, changed: Row) -> Iterator[tuple[str, Any, Any]]:
     if "attributes" in changed:
         old: Mapping[str, Any] = before.attributes
         for name in sorted(old.keys() | changed["attributes"].keys()):
-            yield f"attributes.{name}", old.get(name), changed["attributes"].get(name)
+            if not internal(name):
+                yield f"attributes.{name}", old.get(name), changed["attributes"].get(name)

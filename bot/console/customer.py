@@ -17,6 +17,7 @@ from bot.desk.actor import NotPossible
 from bot.desk.points import Outcome
 from bot.engine.programme import Programme
 from bot.gate.recipients import REGION
+from bot.profile import internal
 from bot.services import services
 from storage import erasures
 from storage.database import reading
@@ -25,7 +26,6 @@ from storage.rows import Row
 blueprint = Blueprint("customer", __name__, url_prefix="/customers/<int:customer_id>")
 _IDS_END = 1 << 63
 _ATTRIBUTE = "attribute:"
-_HIDDEN = frozenset({REGION, "language_heard"})  #: shown elsewhere, or not for people
 
 
 @blueprint.before_request
@@ -178,7 +178,8 @@ def _tier(person: Row, programme: Programme) -> str | None:
 def _attributes(person: Row) -> Mapping[str, str]:
     """Return the shop's own attributes by name, as they are typed."""
     known = person["attributes"] or {}
-    return {name: profile.attribute_words(known[name]) for name in sorted(known) if name not in _HIDDEN}
+    shown = (name for name in sorted(known) if name != REGION and not internal(name))  # the region has its own line
+    return {name: profile.attribute_words(known[name]) for name in shown}
 
 
 def _tell(outcome: Outcome) -> None:

@@ -203,3 +203,13 @@ def test_turns_that_change_no_profile_write_no_history(file: File) -> None:
     assert seen
     assert not [statement for statement in seen if "profile_changes" in statement]
     assert file.history() == []
+
+
+def test_the_bots_own_notes_are_no_history(shop: Shop) -> None:
+    """How often the bot did not understand somebody stands in no history of the profile."""
+    shop.joined(ALICE)
+    shop.says(ALICE, "purple monkey dishwasher")
+    shop.says(ALICE, "purple monkey dishwasher again")
+    assert [
+        row["field"] for row in shop.rows("SELECT field FROM profile_changes WHERE field LIKE 'attributes.%'")
+    ] == []
