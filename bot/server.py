@@ -30,6 +30,10 @@ from bot.workers import start_ticking
 GROUP = 64  # beyond this a commit costs little per event and the first one would wait too long
 WAITING = 1024  # more than this lying about is answered 503: the carrier tries again or falls back
 PAGE_THREADS = 16
+LIVE = "/console/inbox/list"  # asked every two seconds by each open inbox: one after the other, so that however many
+# are open, at most one of their threads competes with the writer and the loop for the interpreter
+CROWD = 4  # so many texts at once: open inboxes are asked to come back after
+LATER = b"6"  # seconds
 LINGER = 0.002  # seconds; on PostgreSQL a group of eight costs half as much for each text as two groups of four
 _MOMENT = 0.02  # seconds: whoever was answered longer ago is not about to write again
 SWITCH_SECONDS = 0.0005  # a page that computes holds the interpreter this long at most, not 5 ms
@@ -55,6 +59,10 @@ class Groups(Generic[E, A]):
         self._ended = 0.0
         self._lying: deque[tuple[E, asyncio.Future[A]]] = deque()
         self._draining: asyncio.Task[None] | None = None
+
+    def crowded(self) -> bool:
+        """Say whether several events at once came a moment ago."""
+        return self._crowd >= CROWD and asyncio.get_running_loop().time() - self._ended < 1.0
 
     async def take(self, event: E) -> A:
         """Return the answer to one event once it is committed. Raises Refused(503) when too many wait."""
@@ -99,6 +107,7 @@ class Server:
         flask_app = create_app()
         self._shop = cast(Services, flask_app.extensions["regulars"])
         self._pages = WSGIMiddleware(cast(Any, flask_app), workers=PAGE_THREADS)
+        self._live_parts = WSGIMiddleware(cast(Any, flask_app), workers=1)
         self._writer = ThreadPoolExecutor(1, "writer")
         shop = self._shop
         self._texts: Groups[MessageReceived, Answer] = Groups(
@@ -119,7 +128,20 @@ class Server:
             async def received() -> dict[str, Any]:  # granian's own awaitable is no coroutine, as a2wsgi demands
                 return await receive()
 
-            await self._pages(scope, received, send)  # type: ignore[arg-type]
+            if scope["path"] == LIVE:
+                await self._live_parts(scope, received, self._relieved(send))  # type: ignore[arg-type]
+            else:
+                await self._pages(scope, received, send)  # type: ignore[arg-type]
+
+    def _relieved(self, send: Sender) -> Sender:
+        """Return a sender that, while many texts come, asks whoever looks to look less often."""
+
+        async def sent(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start" and self._texts.crowded():
+                message["headers"].append((b"retry-after", LATER))
+            await send(message)
+
+        return sent
 
     async def _door(self, scope: Scope, receive: Receive, send: Sender) -> None:
         door = self._shop.door

@@ -31,7 +31,7 @@ MOST = 99  #: counts go no further
 MOST_UNREAD = 9
 FRESH = 1.0  #: seconds for which nobody looks again whether anything changed
 SIZES_FRESH = 5.0  #: the same for the sizes of views
-PERSONAL_FRESH = 10.0  #: the same for what somebody read elsewhere, in another process
+PERSONAL_FRESH = 30.0  #: the same for what somebody read elsewhere, in another process
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ class List:
 class Lists:
     """What this process knows of the inbox."""
 
-    pages: Kept[List] = field(default_factory=lambda: Kept(200))
-    html: Kept[str] = field(default_factory=lambda: Kept(200))
+    pages: Kept[List] = field(default_factory=lambda: Kept(500))
+    html: Kept[str] = field(default_factory=lambda: Kept(500))
     entries: Kept[str] = field(default_factory=lambda: Kept(5_000))
     _sizes: Kept[Mapping[str, int]] = field(default_factory=lambda: Kept(1))
     _mine: Kept[int] = field(default_factory=lambda: Kept(1_000))
@@ -111,13 +111,17 @@ class Lists:
     def sizes(self, shop: Services, me: int) -> dict[str, int]:
         """Return how many customers are in the views whose size is shown."""
         shared = self._sizes.get(None, time.monotonic() // SIZES_FRESH, lambda: _sizes(shop))
-        mine = self._mine.get(me, time.monotonic() // PERSONAL_FRESH, lambda: _mine(shop, me))
+        mine = self._mine.get(me, _moment_of(me), lambda: _mine(shop, me))
         return {**shared, "mine": mine}
 
     def unread(self, shop: Services, me: int, shown: List) -> dict[str, int]:
         """Return how many texts of each customer of a page somebody has not read, but those of whom all are read."""
-        moment = time.monotonic() // PERSONAL_FRESH
-        return self._unread.get(me, (shown.etag, moment), lambda: _unread(shop, me, shown))
+        return self._unread.get(me, (shown.etag, _moment_of(me)), lambda: _unread(shop, me, shown))
+
+
+def _moment_of(me: int) -> int:
+    """Return a number that changes every half minute, for each person at another moment."""
+    return int((time.monotonic() + me % PERSONAL_FRESH) / PERSONAL_FRESH)
 
 
 def _list(shop: Services, view: View, me: int, after: int | None) -> List:

@@ -43,6 +43,7 @@ VIEWS = ("needs_person", "unanswered", "mine", "recent")
 _SECRET = "bench-secret"
 _HEAD = re.compile(rb"HTTP/1.1 (\d+)")
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
+_LATER = re.compile(rb"retry-after: (\d+)", re.IGNORECASE)
 _ETAG = re.compile(rb'etag: ("[^"]+")', re.IGNORECASE)
 
 
@@ -51,13 +52,16 @@ class Looked:
     """What people with an open inbox saw."""
 
     statuses: Counter[str] = field(default_factory=Counter)
-    seconds: list[float] = field(default_factory=list)
+    answered: list[tuple[float, float]] = field(default_factory=list)  #: when, by the monotonic clock, and how long
 
-    def line(self, seconds: float) -> str:
-        ordered, asked = sorted(self.seconds) or [0.0], max(1, len(self.seconds))
-        shares = ", ".join(f"{status} {100 * count / asked:.0f}%" for status, count in self.statuses.most_common())
-        p50, p99 = percentile(ordered, 50), percentile(ordered, 99)
-        return f"{asked / seconds:.0f} questions/s, p50 {p50:.1f} ms, p99 {p99:.1f} ms, {shares}"
+    def during(self, begun: float, ended: float) -> list[float]:
+        """Return how long those questions took that were answered in this time, in order."""
+        return sorted(took for at, took in self.answered if begun <= at <= ended)
+
+    def shares(self) -> str:
+        """Return what was answered, in percent."""
+        asked = max(1, sum(self.statuses.values()))
+        return ", ".join(f"{status} {100 * count / asked:.0f}%" for status, count in self.statuses.most_common())
 
 
 @dataclass
@@ -69,12 +73,19 @@ class Round:
     alone_cpu: float  #: seconds of processor time
     watched_cpu: float
     looked: Looked
+    seconds: list[float]  #: each question of the watched play, in order
+
+    def line(self) -> str:
+        """Return what the people saw while texts came."""
+        p50, p99 = percentile(self.seconds, 50), percentile(self.seconds, 99)
+        rate = len(self.seconds) / self.watched.seconds
+        return f"{rate:.0f} questions/s, p50 {p50:.1f} ms, p99 {p99:.1f} ms, {self.looked.shares()}"
 
     @property
     def question_ms(self) -> float:
         """Return the processor time of one question, as what the watched play took more for each message."""
         more = self.watched_cpu - self.alone_cpu * self.watched.messages / self.alone.messages
-        return 1000 * more / max(1, len(self.looked.seconds))
+        return 1000 * more / len(self.seconds)
 
 
 def sessions(database_url: str, count: int) -> list[str]:
@@ -104,7 +115,7 @@ async def _look(address: tuple[str, int], cookie: str, view: str, looked: Looked
     etag, reader, writer = "", None, None
     await asyncio.sleep(random.random() * EVERY)
     while not stop.is_set():
-        begun = time.perf_counter()
+        begun, pause = time.perf_counter(), EVERY
         try:
             if reader is None or writer is None:
                 reader, writer = await asyncio.open_connection(*address, limit=1 << 20)
@@ -118,21 +129,23 @@ async def _look(address: tuple[str, int], cookie: str, view: str, looked: Looked
             reader = writer = None
         else:
             looked.statuses[status[1].decode() if status else "?"] += 1
-            looked.seconds.append(time.perf_counter() - begun)
+            looked.answered.append((time.monotonic(), time.perf_counter() - begun))
             if found := _ETAG.search(answer):
                 etag = f"If-None-Match: {found[1].decode()}\r\n"
-        await asyncio.sleep(max(0.0, EVERY - (time.perf_counter() - begun)))
+            if later := _LATER.search(answer):
+                pause = max(EVERY, float(later[1]))
+        await asyncio.sleep(pause)  # as the script: from the answer on
     if writer is not None:
         writer.close()
 
 
-def _watch(address: tuple[str, int], cookies: Sequence[str], stop: Any, results: Any) -> None:
+def _watch(address: tuple[str, int], cookies: Sequence[str], views: Sequence[str], stop: Any, results: Any) -> None:
     """Be all these people; the main of their process."""
     looked = Looked()
 
     async def everybody() -> None:
         await asyncio.gather(
-            *(_look(address, cookie, VIEWS[number % len(VIEWS)], looked, stop) for number, cookie in enumerate(cookies))
+            *(_look(address, cookie, views[number % len(views)], looked, stop) for number, cookie in enumerate(cookies))
         )
 
     with suppress(KeyboardInterrupt):
@@ -141,13 +154,13 @@ def _watch(address: tuple[str, int], cookies: Sequence[str], stop: Any, results:
 
 
 @contextmanager
-def watching(server: Server, cookies: Sequence[str]) -> Iterator[Looked]:
+def watching(server: Server, cookies: Sequence[str], views: Sequence[str]) -> Iterator[Looked]:
     """Let people look at the inbox during the block; what they saw is there when it has ended."""
     parts = urlsplit(server.url)
     context = multiprocessing.get_context("spawn")
     stop, results, seen = context.Event(), context.Queue(), Looked()
     address = (parts.hostname, parts.port)
-    process = context.Process(target=_watch, args=(address, cookies, stop, results))
+    process = context.Process(target=_watch, args=(address, cookies, views, stop, results))
     process.start()
     try:
         time.sleep(2.5 * EVERY)  # the process starts, everybody has asked once
@@ -155,7 +168,7 @@ def watching(server: Server, cookies: Sequence[str]) -> Iterator[Looked]:
     finally:
         stop.set()
         found = results.get(timeout=60)
-        seen.statuses, seen.seconds = found.statuses, found.seconds
+        seen.statuses, seen.answered = found.statuses, found.answered
         process.join()
 
 
@@ -170,18 +183,21 @@ def _play(server: Server, options: argparse.Namespace, first: int) -> tuple[Resu
 def one_round(server: Server, cookies: Sequence[str], options: argparse.Namespace, number: int) -> Round:
     """Play without and with people who look, in either order, with new customers each time."""
     plays: dict[bool, tuple[Result, float]] = {}
-    looked = Looked()
+    looked, begun, ended = Looked(), 0.0, 0.0
     order = [False, True]
     random.shuffle(order)
     for watched in order:
         first = (2 * number + watched) * options.customers
         if watched:
-            with watching(server, cookies) as looked:
+            with watching(server, cookies, options.views) as looked:
+                begun = time.monotonic()
                 plays[True] = _play(server, options, first)
+                ended = time.monotonic()
         else:
             plays[False] = _play(server, options, first)
     (alone, alone_cpu), (with_them, watched_cpu) = plays[False], plays[True]
-    return Round(alone, with_them, alone_cpu, watched_cpu, looked)
+    seconds = looked.during(begun, ended) or [0.0]
+    return Round(alone, with_them, alone_cpu, watched_cpu, looked, seconds)
 
 
 @contextmanager
@@ -206,7 +222,7 @@ def measure(kind: str, options: argparse.Namespace) -> float:
         _play(server, argparse.Namespace(customers=50, connections=options.connections), first=900_000)
         for number in range(options.rounds):
             rounds.append(one_round(server, cookies, options, number))
-            print("  " + rounds[-1].looked.line(rounds[-1].watched.seconds + 2.5 * EVERY), flush=True)
+            print("  " + rounds[-1].line(), flush=True)
     print(f"{'':10} {'without':>10} {'with':>10} {'ratio':>8}   (least to greatest)")
     for name in ("p50", "p95", "p99", "rate"):
         without = [getattr(each.alone, name) for each in rounds]
@@ -215,9 +231,9 @@ def measure(kind: str, options: argparse.Namespace) -> float:
         middle = statistics.median(ratios)
         figures = f"{statistics.median(without):10.1f} {statistics.median(watched):10.1f} {middle:8.2f}"
         print(f"{name:10} {figures}   ({ratios[0]:.2f} to {ratios[-1]:.2f})")
-    print(
-        f"processor time of one question: {statistics.median(each.question_ms for each in rounds):.2f} ms", flush=True
-    )
+    question = statistics.median(each.question_ms for each in rounds)
+    message = statistics.median(1000 * each.alone_cpu / each.alone.messages for each in rounds)
+    print(f"processor time of one question {question:.2f} ms, of one text {message:.2f} ms", flush=True)
     return statistics.median(each.watched.p99 / each.alone.p99 for each in rounds)
 
 
@@ -229,6 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--customers", type=int, default=1_500)
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--database", choices=("sqlite", "postgres"), nargs="+", default=["sqlite", "postgres"])
+    parser.add_argument("--views", nargs="+", default=VIEWS, help="what they look at, in turn")
     parser.add_argument("--web-workers", type=int, default=1, help="the product's processes on PostgreSQL")
     options = parser.parse_args(arguments)
     return 0 if max(measure(kind, options) for kind in options.database) <= MOST else 1
