@@ -42,7 +42,12 @@ def sign_in(page: Page, server: str, role: str) -> None:
 
 def open_customer(page: Page, server: str, phone: str) -> str:
     """Open the page of the customer with this number; return its address."""
-    page.goto(f"{server}/console/search?q={phone[-7:]}")
+    heading = page.get_by_role("heading", name="Customers")
+    for _ in range(40):  # the index follows a moment later, on a busy machine some more
+        page.goto(f"{server}/console/search?q={phone[-7:]}")
+        if heading.count():
+            break
+        page.wait_for_timeout(500)
     href = (
         page.locator("section", has=page.get_by_role("heading", name="Customers"))
         .get_by_role("link")
