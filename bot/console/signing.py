@@ -50,7 +50,8 @@ def try_password() -> Response:
     try:
         with writing(shop.engine) as conn:
             locks.check(conn, email, session.address(), now)  # again: others may have guessed meanwhile
-            locks.passed(conn, email)
+            if not row["totp"]:  # else the password alone would open the way to more guesses at the code
+                locks.passed(conn, email)
     except NotPossible as trouble:
         return _form(excuse(trouble), email, 429)
     return _let_in(row)

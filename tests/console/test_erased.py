@@ -9,10 +9,11 @@ from typing import Any, cast
 import pytest
 from werkzeug.routing import Rule
 
+from bot.desk import accounts
 from storage.migrate import metadata
 from tests.console.conftest import Hire
 from tests.console.hostile import FETCH
-from tests.console.people import Person
+from tests.console.people import PASSWORD, Person
 from tests.engine.routing.test_leaving import FCC, OTHER_LANGUAGES, TWILIO
 from tests.shop import ALICE, BOB, CHARLIE, Shop
 
@@ -164,6 +165,20 @@ def test_wrong_passwords_at_once_are_all_counted(shop: Shop) -> None:
     came = at_once(*(lambda each=each: each.post("/console/sign-in", form).status_code for each in strangers))
     assert set(came) <= {401, 429}, came
     assert strangers[0].post("/console/sign-in", {**form, "email": " EVE@example.com"}).status_code == 429
+
+
+def test_a_right_password_gives_no_new_guesses_at_the_code(shop: Shop, hiring: Hire) -> None:
+    """Who knows the password has as many tries at the second factor as anybody, however often they sign in."""
+    ada = hiring("admin")
+    hashed, secret = accounts.hash_of(PASSWORD), accounts.new_secret()
+    shop.execute("UPDATE staff SET password = :hashed, totp = :secret", hashed=hashed, secret=secret)
+    thief, came = Person(shop, ada.id, "", "admin"), []
+    thief.get("/console/sign-in")
+    for _ in range(3):
+        came.append(thief.post("/console/sign-in", {"email": "ada@example.com", "password": PASSWORD}).status_code)
+        thief.get("/console/second-factor")
+        came += [thief.post("/console/second-factor", {"code": "nonsense"}).status_code for _ in range(2)]
+    assert came == [303, 401, 401, 303, 401, 401, 303, 401, 429]
 
 
 def test_leaving_is_heard_while_a_person_holds_whatever_it_is_called(shop: Shop, hiring: Hire) -> None:
