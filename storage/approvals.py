@@ -20,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from storage.columns import Id, Moment, Words, metadata
+from storage.columns import Id, Moment, Words, metadata, partial_index
 from storage.rows import Row, all_rows, first_row, insert_rows
 
 approvals = Table(
@@ -41,11 +41,10 @@ approvals = Table(
     CheckConstraint("decision IN ('allowed', 'refused')", name="decision"),
     CheckConstraint("decided_by IS NULL OR decided_by <> asked_by", name="second_person"),
 )
-Index(
+partial_index(
     "ix_approvals_open",
     approvals.c.id,
-    sqlite_where=approvals.c.decided_at.is_(None),
-    postgresql_where=approvals.c.decided_at.is_(None),
+    where=approvals.c.decided_at.is_(None),
 )
 Index("ix_approvals_asked_by_id", approvals.c.asked_by, approvals.c.id)
 Index("ix_approvals_customer_id", approvals.c.customer_id)

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Connection, Index, Select, Table, bindparam, delete, func, select
 
 from storage import switches
-from storage.columns import Document, Id, Moment, Words, metadata
+from storage.columns import Document, Id, Moment, Words, metadata, partial_index
 from storage.ids import distance
 from storage.rows import Row, all_rows, first_row, insert_rows
 
@@ -32,12 +32,11 @@ audit_log = Table(
 Index("ix_audit_log_staff_id_id", audit_log.c.staff_id, audit_log.c.id)
 Index("ix_audit_log_action_id", audit_log.c.action, audit_log.c.id)
 Index("ix_audit_log_at", audit_log.c.at)
-Index(
+partial_index(
     "ix_audit_log_customer_id_id",
     audit_log.c.customer_id,
     audit_log.c.id,
-    sqlite_where=audit_log.c.customer_id.is_not(None),
-    postgresql_where=audit_log.c.customer_id.is_not(None),
+    where=audit_log.c.customer_id.is_not(None),
 )
 KEPT_FROM = "audit_kept_from"  #: the switch with the oldest id that must stay; a trigger reads it
 

@@ -1,4 +1,4 @@
-"""The column types every table shares: SQLite and PostgreSQL differ in them, what a row says does not."""
+"""The column types and indexes tables share: SQLite and PostgreSQL differ in them, what a row says does not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, DateTime, Dialect, Integer, MetaData, Text
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, DateTime, Dialect, Index, Integer, MetaData, Text, TextClause
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -147,3 +147,10 @@ class Listed(TypeDecorator[Sequence[Any]]):
 
 
 _WORDS = Words()
+
+
+def partial_index(
+    name: str, *columns: ColumnElement[Any], where: ColumnElement[bool] | TextClause, unique: bool = False
+) -> Index:
+    """Return an index of those rows only of which `where` holds."""
+    return Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)

@@ -18,7 +18,7 @@ from sqlalchemy import (
     select,
 )
 
-from storage.columns import Id, Moment, Words, metadata
+from storage.columns import Id, Moment, Words, metadata, partial_index
 from storage.conditions import among
 from storage.messages import messages
 from storage.rows import Row, all_rows, insert_rows
@@ -44,17 +44,15 @@ consent_records = Table(
     Index("ix_consent_records_customer_id", "customer_id"),
     Index("ix_consent_records_at", "at"),
 )
-Index(
+partial_index(
     "ix_consent_records_message_id",  # so that retention keeps the words that prove consent
     consent_records.c.message_id,
-    sqlite_where=consent_records.c.message_id.is_not(None),
-    postgresql_where=consent_records.c.message_id.is_not(None),
+    where=consent_records.c.message_id.is_not(None),
 )
-Index(
+partial_index(
     "ix_consent_records_left",
     consent_records.c.id,
-    sqlite_where=consent_records.c.status == "unsubscribed",
-    postgresql_where=consent_records.c.status == "unsubscribed",
+    where=consent_records.c.status == "unsubscribed",
 )
 
 _HISTORY = (

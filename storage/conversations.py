@@ -10,7 +10,6 @@ from sqlalchemy import (
     Column,
     Connection,
     ForeignKey,
-    Index,
     Integer,
     Table,
     bindparam,
@@ -18,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import update as update_of
 
-from storage.columns import Document, Id, Moment, Words, metadata
+from storage.columns import Document, Id, Moment, Words, metadata, partial_index
 from storage.conditions import among
 from storage.messages import messages
 from storage.rows import Row, all_rows, complete, first_row, insert_rows, write_many
@@ -42,18 +41,16 @@ conversations = Table(
     Column("updated_at", Moment, nullable=False),
     Column("ended_at", Moment),
 )
-Index(
+partial_index(
     "ix_conversations_open",
     conversations.c.customer_id,
-    sqlite_where=conversations.c.ended_at.is_(None),
-    postgresql_where=conversations.c.ended_at.is_(None),
+    where=conversations.c.ended_at.is_(None),
 )
-Index(
+partial_index(
     "ix_conversations_open_flow",
     conversations.c.flow,
     conversations.c.id,
-    sqlite_where=conversations.c.ended_at.is_(None),
-    postgresql_where=conversations.c.ended_at.is_(None),
+    where=conversations.c.ended_at.is_(None),
 )
 
 #: What a turn may change; the rest is fixed when a conversation is opened.

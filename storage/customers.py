@@ -12,7 +12,6 @@ from sqlalchemy import (
     Column,
     Connection,
     Date,
-    Index,
     Integer,
     Table,
     Update,
@@ -23,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from storage.columns import Document, Id, Moment, Words, metadata
+from storage.columns import Document, Id, Moment, Words, metadata, partial_index
 from storage.conditions import among
 from storage.rows import Row, all_rows, blank, first_row, for_both, write_many
 from storage.together import Query, ask
@@ -66,24 +65,21 @@ customers = Table(
 _UNPLACED = "consent = 'subscribed' AND (local_zone IS NULL OR (zone IS NOT NULL AND zone <> local_zone))"
 # Audiences ask among the subscribed; nobody else is in these indexes, so a stranger's text pays nothing.
 for _columns in (["id"], ["last_purchase_at", "id"]):
-    Index(
+    partial_index(
         f"ix_customers_subscribed_{_columns[0]}",
         *(customers.c[name] for name in _columns),
-        sqlite_where=customers.c.consent == "subscribed",
-        postgresql_where=customers.c.consent == "subscribed",
+        where=customers.c.consent == "subscribed",
     )
 
-Index(
+partial_index(
     "ix_customers_unplaced",
     customers.c.id,
-    sqlite_where=text(_UNPLACED),
-    postgresql_where=text(_UNPLACED),
+    where=text(_UNPLACED),
 )
-Index(
+partial_index(
     "ix_customers_merged_into",
     customers.c.merged_into,
-    sqlite_where=customers.c.merged_into.is_not(None),
-    postgresql_where=customers.c.merged_into.is_not(None),
+    where=customers.c.merged_into.is_not(None),
 )
 
 _BY_PHONES = select(customers).where(among(customers.c.phone, "phones"))

@@ -20,7 +20,7 @@ from sqlalchemy import (
     select,
 )
 
-from storage.columns import Id, Moment, Words, metadata
+from storage.columns import Id, Moment, Words, metadata, partial_index
 from storage.conditions import among
 from storage.customers import customers
 from storage.messages import messages
@@ -36,18 +36,16 @@ desk = Table(
     Column("handoff_id", BigInteger),  #: closed when it was settled; who opens it again opens that too
     Column("changed_at", Moment, nullable=False),
 )
-Index(
+partial_index(
     "ix_desk_assignee_id_changed_at",
     desk.c.assignee_id,
     desk.c.changed_at,
-    sqlite_where=desk.c.assignee_id.is_not(None),
-    postgresql_where=desk.c.assignee_id.is_not(None),
+    where=desk.c.assignee_id.is_not(None),
 )
-Index(
+partial_index(
     "ix_desk_snoozed_until",
     desk.c.snoozed_until,
-    sqlite_where=desk.c.snoozed_until.is_not(None),
-    postgresql_where=desk.c.snoozed_until.is_not(None),
+    where=desk.c.snoozed_until.is_not(None),
 )
 
 reads = Table(
@@ -81,18 +79,16 @@ leases = Table(
     Column("reason", Words),  #: why it was taken from a colleague
 )
 Index("ix_leases_customer_id_id", leases.c.customer_id, leases.c.id)
-Index(
+partial_index(
     "ix_leases_held",
     leases.c.customer_id,
     unique=True,
-    sqlite_where=leases.c.ended_at.is_(None),
-    postgresql_where=leases.c.ended_at.is_(None),
+    where=leases.c.ended_at.is_(None),
 )
-Index(
+partial_index(
     "ix_leases_running",
     leases.c.ends_at,
-    sqlite_where=leases.c.ended_at.is_(None),
-    postgresql_where=leases.c.ended_at.is_(None),
+    where=leases.c.ended_at.is_(None),
 )
 
 _OF = select(desk).where(desk.c.customer_id == bindparam("customer_id"))

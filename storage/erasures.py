@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, ForeignKey, Index, Table, bindparam, select, update
 
-from storage.columns import Document, Id, Moment, Words, metadata
+from storage.columns import Document, Id, Moment, Words, metadata, partial_index
 from storage.conditions import among
 from storage.rows import Row, all_rows, first_row, insert_rows
 from storage.statuses import status_log
@@ -29,11 +29,10 @@ erasures = Table(
     Column("lifted_at", Moment),  #: when the person agreed anew; the number is off the list since
 )
 Index("ix_erasures_number_digest", erasures.c.number_digest)
-Index(
+partial_index(
     "ix_erasures_unscrubbed",
     erasures.c.customer_id,
-    sqlite_where=erasures.c.scrubbed_at.is_(None),
-    postgresql_where=erasures.c.scrubbed_at.is_(None),
+    where=erasures.c.scrubbed_at.is_(None),
 )
 Index("ix_status_log_message_id", status_log.c.message_id)  # what the carrier said of a message goes with it
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Column, Connection, ForeignKey, Index, Integer, Table, bindparam, func, select, update
 
-from storage.columns import Document, Id, Moment, Words, metadata
+from storage.columns import Document, Id, Moment, Words, metadata, partial_index
 from storage.conditions import among
 from storage.due import due_with_customer
 from storage.rows import Row, all_rows, blank, for_both, write_many
@@ -27,12 +27,11 @@ facts = Table(
     Column("trouble", Words),  #: the last time: what broke
 )
 Index("ix_facts_customer_id_recorded_at", facts.c.customer_id, facts.c.recorded_at)
-Index(
+partial_index(
     "ix_facts_waiting",
     facts.c.due_at,
     facts.c.id,
-    sqlite_where=facts.c.handled_at.is_(None),
-    postgresql_where=facts.c.handled_at.is_(None),
+    where=facts.c.handled_at.is_(None),
 )
 
 _INSERT = for_both(lambda insert: insert(facts).on_conflict_do_nothing(index_elements=["key"]))

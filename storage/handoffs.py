@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Index, Table, bindparam, null, select, update
 
-from storage.columns import Id, Moment, Words, metadata
+from storage.columns import Id, Moment, Words, metadata, partial_index
 from storage.customers import customers
 from storage.rows import Row, all_rows, complete, first_row, for_both
 
@@ -26,14 +26,13 @@ handoffs = Table(
 Index("ix_handoffs_requested_at", handoffs.c.requested_at)
 _OPEN = handoffs.c.closed_at.is_(None)
 Index("ix_handoffs_customer_id", handoffs.c.customer_id)
-Index(
+partial_index(
     "ix_handoffs_open",
     handoffs.c.requested_at,
     handoffs.c.id,
-    sqlite_where=_OPEN,
-    postgresql_where=_OPEN,
+    where=_OPEN,
 )
-Index("ix_handoffs_waiting", handoffs.c.customer_id, unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN)
+partial_index("ix_handoffs_waiting", handoffs.c.customer_id, unique=True, where=_OPEN)
 
 _INSERT = for_both(lambda insert: insert(handoffs).on_conflict_do_nothing())
 _WAITING = select(handoffs).where(_OPEN).order_by(handoffs.c.id)

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from storage.columns import Document, Id, Moment, Words, metadata
+from storage.columns import Document, Id, Moment, Words, metadata, partial_index
 from storage.conditions import among
 from storage.errors import KnownKey, Stale, meaning_of
 from storage.messages import messages
@@ -56,12 +56,11 @@ ledger = Table(
     Index("ix_ledger_customer_id_id", "customer_id", "id"),
     Index("ix_ledger_at", "at"),
 )
-Index(
+partial_index(
     "ix_ledger_staff_id_at",
     ledger.c.staff_id,
     ledger.c.at,
-    sqlite_where=ledger.c.staff_id.is_not(None),
-    postgresql_where=ledger.c.staff_id.is_not(None),
+    where=ledger.c.staff_id.is_not(None),
 )
 
 lots = Table(
@@ -73,17 +72,15 @@ lots = Table(
     Column("expires_at", Moment),
     CheckConstraint("remaining >= 0", name="remaining"),
 )
-Index(
+partial_index(
     "ix_lots_usable",
     lots.c.customer_id,
-    sqlite_where=lots.c.remaining > 0,
-    postgresql_where=lots.c.remaining > 0,
+    where=lots.c.remaining > 0,
 )
-Index(
+partial_index(
     "ix_lots_expiring",
     lots.c.expires_at,
-    sqlite_where=lots.c.remaining > 0,
-    postgresql_where=lots.c.remaining > 0,
+    where=lots.c.remaining > 0,
 )
 
 

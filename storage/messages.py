@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from storage.columns import Document, Id, Moment, Words, metadata
+from storage.columns import Document, Id, Moment, Words, metadata, partial_index
 from storage.conditions import among
 from storage.rows import Row, all_rows, first_row, insert_rows, write_many
 
@@ -73,79 +73,68 @@ messages = Table(
     Index("ix_messages_customer_id_id", "customer_id", "id"),
     Index("ix_messages_created_at", "created_at"),
 )
-Index(
+partial_index(
     "ix_messages_in_reply_to",
     messages.c.in_reply_to,
-    sqlite_where=messages.c.in_reply_to.is_not(None),
-    postgresql_where=messages.c.in_reply_to.is_not(None),
+    where=messages.c.in_reply_to.is_not(None),
 )
-Index(
+partial_index(
     "ix_messages_lanes",
     messages.c.lane,
     messages.c.send_after,
     messages.c.id,
-    sqlite_where=messages.c.state == "queued",
-    postgresql_where=messages.c.state == "queued",
+    where=messages.c.state == "queued",
 )
-Index(
+partial_index(
     "ix_messages_dead",
     messages.c.id,
-    sqlite_where=messages.c.state == "dead",
-    postgresql_where=messages.c.state == "dead",
+    where=messages.c.state == "dead",
 )
-Index(
+partial_index(
     "ix_messages_claimed",
     messages.c.claimed_until,
-    sqlite_where=messages.c.claimed_until.is_not(None),
-    postgresql_where=messages.c.claimed_until.is_not(None),
+    where=messages.c.claimed_until.is_not(None),
 )
-Index(
+partial_index(
     "ix_messages_marketing",
     messages.c.customer_id,
     messages.c.sent_at,
-    sqlite_where=messages.c.purpose == "marketing",
-    postgresql_where=messages.c.purpose == "marketing",
+    where=messages.c.purpose == "marketing",
 )
-Index(
+partial_index(
     "ix_messages_broken",
     messages.c.id,
-    sqlite_where=and_(messages.c.direction == "in", messages.c.state == "failed"),
-    postgresql_where=and_(messages.c.direction == "in", messages.c.state == "failed"),
+    where=and_(messages.c.direction == "in", messages.c.state == "failed"),
 )
 
 _OF_CUSTOMERS = and_(messages.c.direction == "in", messages.c.customer_id.is_not(None))
-Index("ix_messages_inbound", messages.c.id, sqlite_where=_OF_CUSTOMERS, postgresql_where=_OF_CUSTOMERS)
-Index(
+partial_index("ix_messages_inbound", messages.c.id, where=_OF_CUSTOMERS)
+partial_index(
     "ix_messages_misunderstood",
     messages.c.id,
-    sqlite_where=messages.c.misunderstood.is_not(None),
-    postgresql_where=messages.c.misunderstood.is_not(None),
+    where=messages.c.misunderstood.is_not(None),
 )
-Index(  # a customer's newer ones, by which the inbox leaves the older out, however much the customer writes
+partial_index(  # a customer's newer ones, by which the inbox leaves the older out, however much the customer writes
     "ix_messages_misunderstood_of",
     messages.c.customer_id,
     messages.c.id,
-    sqlite_where=messages.c.misunderstood.is_not(None),
-    postgresql_where=messages.c.misunderstood.is_not(None),
+    where=messages.c.misunderstood.is_not(None),
 )
-Index(
+partial_index(
     "ix_messages_unanswered",
     messages.c.id,
-    sqlite_where=messages.c.unanswered.is_not(None),
-    postgresql_where=messages.c.unanswered.is_not(None),
+    where=messages.c.unanswered.is_not(None),
 )
-Index(
+partial_index(
     "ix_messages_undelivered_of",
     messages.c.customer_id,
     messages.c.id,
-    sqlite_where=messages.c.error_code.is_not(None),
-    postgresql_where=messages.c.error_code.is_not(None),
+    where=messages.c.error_code.is_not(None),
 )
-Index(
+partial_index(
     "ix_messages_undelivered",
     messages.c.id,
-    sqlite_where=messages.c.error_code.is_not(None),
-    postgresql_where=messages.c.error_code.is_not(None),
+    where=messages.c.error_code.is_not(None),
 )
 
 

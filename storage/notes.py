@@ -18,7 +18,7 @@ from sqlalchemy import (
     update,
 )
 
-from storage.columns import Id, Moment, Words, metadata
+from storage.columns import Id, Moment, Words, metadata, partial_index
 from storage.conditions import among
 from storage.customers import customers
 from storage.rows import Row, all_rows, insert_rows
@@ -41,11 +41,10 @@ mentions = Table(
     Column("staff_id", Id, ForeignKey("staff.id"), primary_key=True, autoincrement=False),
     Column("read_at", Moment),
 )
-Index(
+partial_index(
     "ix_mentions_unread",
     mentions.c.staff_id,
-    sqlite_where=mentions.c.read_at.is_(None),
-    postgresql_where=mentions.c.read_at.is_(None),
+    where=mentions.c.read_at.is_(None),
 )
 
 _MINE = (

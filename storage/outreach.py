@@ -6,19 +6,18 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Index, Select, and_, bindparam, func, literal_column, or_, select, text
+from sqlalchemy import Connection, Select, and_, bindparam, func, literal_column, or_, select, text
 
-from storage.columns import Moment
+from storage.columns import Moment, partial_index
 from storage.conditions import among
 from storage.messages import messages
 from storage.rows import Row, all_rows
 
-Index(
+partial_index(
     "ix_messages_service",
     messages.c.customer_id,
     messages.c.sent_at,
-    sqlite_where=messages.c.purpose == "service",
-    postgresql_where=messages.c.purpose == "service",
+    where=messages.c.purpose == "service",
 )
 
 MONTH = timedelta(days=30)

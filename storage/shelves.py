@@ -17,7 +17,6 @@ from sqlalchemy import (
     Column,
     Connection,
     Dialect,
-    Index,
     Integer,
     Table,
     Text,
@@ -31,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from storage.columns import Id, Words, metadata
+from storage.columns import Id, Words, metadata, partial_index
 from storage.conditions import among
 from storage.rows import for_both, insert_rows, write_many
 from storage.wording import Phrase
@@ -87,12 +86,11 @@ vocabulary = Table(
     Column("texts", Integer, nullable=False),  #: how many have it
 )
 # Codes and addresses, used once each, are most of the words; beginnings are looked for among the others first.
-Index(
+partial_index(
     "ix_search_vocabulary_used_again",
     vocabulary.c.shelf,
     vocabulary.c.word,
-    sqlite_where=vocabulary.c.texts > 1,
-    postgresql_where=vocabulary.c.texts > 1,
+    where=vocabulary.c.texts > 1,
 )
 
 _AFTER_CREATE = {

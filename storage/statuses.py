@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Column, Connection, Index, Table, bindparam, null, select, text, update
+from sqlalchemy import BigInteger, Column, Connection, Table, bindparam, null, select, text, update
 
-from storage.columns import Document, Id, Moment, Words, metadata
+from storage.columns import Document, Id, Moment, Words, metadata, partial_index
 from storage.conditions import among
 from storage.ids import next_id
 from storage.messages import messages
@@ -24,11 +24,10 @@ status_log = Table(
     Column("raw", Document),
     Column("at", Moment, nullable=False),
 )
-Index(
+partial_index(
     "ix_status_log_early",
     status_log.c.sid,
-    sqlite_where=status_log.c.message_id.is_(None),
-    postgresql_where=status_log.c.message_id.is_(None),
+    where=status_log.c.message_id.is_(None),
 )
 
 #: How far a delivery is. A status moves a message up only; the carrier's callbacks come late, twice and out of order.

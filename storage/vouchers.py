@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from storage.columns import Id, Moment, Words, metadata
+from storage.columns import Id, Moment, Words, metadata, partial_index
 from storage.conditions import among
 from storage.rows import Row, all_rows, first_row, insert_rows
 from storage.together import Query, ask, by_customer
@@ -48,17 +48,15 @@ vouchers = Table(
     CheckConstraint("status IN ('issued', 'redeemed', 'revoked', 'expired')", name="status"),
     Index("ix_vouchers_customer_id", "customer_id"),
 )
-Index(
+partial_index(
     "ix_vouchers_issued",
     vouchers.c.ends_at,
-    sqlite_where=vouchers.c.status == "issued",
-    postgresql_where=vouchers.c.status == "issued",
+    where=vouchers.c.status == "issued",
 )
-Index(
+partial_index(
     "ix_vouchers_redeemed_at",
     vouchers.c.redeemed_at,
-    sqlite_where=vouchers.c.redeemed_at.is_not(None),
-    postgresql_where=vouchers.c.redeemed_at.is_not(None),
+    where=vouchers.c.redeemed_at.is_not(None),
 )
 
 ISSUED: ColumnElement[str] = literal_column("'issued'")  #: a literal, so that the partial index is used
