@@ -136,14 +136,14 @@ def test_it_is_noted_and_refuses_who_is_not_there(shop: Shop) -> None:
 
 
 def test_a_long_history_needs_little_memory(shop: Shop) -> None:
-    """Fifty thousand texts stream through; at no moment are more than some hundreds of them in memory."""
+    """Twelve thousand texts stream through; at no moment are more than some hundreds of them in memory."""
     shop.says(PHONE, "HELP")
     customer_id = int(shop.one("SELECT id FROM customers"))
     body = "One more text of a very long friendship between a customer and a coffee bar. " * 2
     row = {"customer_id": customer_id, "direction": "in", "sender": PHONE, "recipient": "+1", "body": body}
     row |= {"state": "received", "created_at": shop.clock.now()}
     with writing(shop.services.engine) as conn:
-        for _ in range(50):
+        for _ in range(12):
             conn.execute(insert(messages), complete(messages, [{**row, "id": next_id()} for _ in range(1_000)]))
     services = shop.services
     about = services.catalog.book.programme.shop
@@ -152,8 +152,8 @@ def test_a_long_history_needs_little_memory(shop: Shop) -> None:
         size = sum(len(piece) for piece in form(services.engine, about, customer_id, shop.clock.now()))
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert size > 50_000 * len(body)
-        assert peak < 8_000_000
+        assert size > 12_000 * len(body)
+        assert peak < 4_000_000
 
 
 class Shown(HTMLParser):
