@@ -115,6 +115,23 @@ def test_a_second_factor_is_set_up_and_turned_off(shop: Shop) -> None:
     assert shop.one("SELECT totp FROM staff") is None
 
 
+def test_a_stolen_session_cannot_guess_the_password(shop: Shop) -> None:
+    """Wrong old passwords on the account page are counted like those at the sign-in; nothing is changed."""
+    ana = invited(shop, secret=SECRET)
+    ana.post("/console/sign-in", {"email": "ana@example.com", "password": PASSWORD})
+    ana.get("/console/second-factor")
+    ana.post("/console/second-factor", {"code": pyotp.TOTP(SECRET).at(shop.clock.now())})
+    for _ in range(5):
+        ana.post("/console/account/second-factor/off", {"password": "wrong"})
+    ana.post("/console/account/second-factor/off", {"password": PASSWORD})
+    ana.post("/console/account/password", {"old": PASSWORD, "new": "another good password"})
+    assert shop.one("SELECT totp FROM staff") == SECRET
+    assert "Too many wrong answers" in ana.read("/console/account")
+    shop.clock.turn_to(shop.clock.now() + timedelta(seconds=61))
+    ana.post("/console/account/second-factor/off", {"password": PASSWORD})
+    assert shop.one("SELECT totp FROM staff") is None
+
+
 def test_signing_in_gives_a_new_token(shop: Shop) -> None:
     """A session that was there before signing in is not the one after it, and the old one is gone."""
     ana = invited(shop)
