@@ -121,6 +121,7 @@ def test_a_stolen_session_cannot_guess_the_password(shop: Shop) -> None:
     ana.post("/console/sign-in", {"email": "ana@example.com", "password": PASSWORD})
     ana.get("/console/second-factor")
     ana.post("/console/second-factor", {"code": pyotp.TOTP(SECRET).at(shop.clock.now())})
+    ana.get("/console/account")
     for _ in range(5):
         ana.post("/console/account/second-factor/off", {"password": "wrong"})
     ana.post("/console/account/second-factor/off", {"password": PASSWORD})
