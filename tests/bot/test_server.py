@@ -358,3 +358,26 @@ def test_under_load_a_group_waits_for_as_many_as_there_were() -> None:
     together = sizes[5:]
     assert sum(together) == 160
     assert len(together) <= 40
+
+
+def test_open_inboxes_are_asked_to_come_less_often_while_many_texts_come(served: Server) -> None:
+    """Alone a question is answered as ever; right after a crowd of texts the answer says when to ask again."""
+
+    async def look() -> dict[bytes, bytes]:
+        told: Told = []
+
+        async def send(message: dict[str, Any]) -> None:
+            told.append(message)
+
+        asked = {**scope(server.LIVE, {}), "method": "GET", "http_version": "1.1"}
+        await served(asked, parts(b""), send)
+        return dict(told[0]["headers"])
+
+    async def everything() -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
+        alone = await look()
+        await asyncio.gather(*(post(served, form(f"+1201555{n:04}", "HELP", f"SMcrowd{n}")) for n in range(12)))
+        return alone, await look()
+
+    alone, after = asyncio.run(everything())
+    assert b"retry-after" not in alone
+    assert after[b"retry-after"] == server.LATER
