@@ -16,7 +16,7 @@ _WATCHED = COLUMNS | {"tags", "attributes"}
 
 
 def internal(attribute: str) -> bool:
-    """Say whether an attribute is the bot's own note, such as how often it did not understand, and nobody's business."""
+    """Say whether an attribute is the bot's own note, such as how often it did not understand."""
     return attribute.startswith("_") or attribute == HEARD
 
 
