@@ -20,7 +20,7 @@ COMPOSE: dict[str, Any] = YAML(typ="safe").load((ROOT / "compose.yaml").read_tex
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"] == "regulars:latest"}
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
-SETTINGS = set(re.findall(r'get\("([A-Z_]+)"', (ROOT / "bot/settings.py").read_text())) | {"WEB_WORKERS"}
+SETTINGS = set(re.findall(r'env\.\w+\("([A-Z_]+)"', (ROOT / "bot/settings.py").read_text())) | {"WEB_WORKERS"}
 
 
 def _example() -> set[str]:

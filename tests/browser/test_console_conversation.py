@@ -14,6 +14,8 @@ pytest.importorskip("playwright")
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.finding import customer_of
+
 pytestmark = pytest.mark.browser
 PRIYA = "+19175550118"
 
@@ -32,11 +34,7 @@ def sign_in(page: Page, server: str, role: str = "support") -> None:
 
 def open_conversation(page: Page, server: str, phone: str) -> str:
     """Find a customer by number and open the conversation; returns its address."""
-    page.goto(f"{server}/console/search?q={phone.removeprefix('+')}")
-    found = page.locator("a[href*='/console/customers/']").first
-    customer = re.search(r"/customers/(\d+)", found.get_attribute("href") or "")
-    assert customer is not None
-    address = f"{server}/console/customers/{customer[1]}/conversation"
+    address = customer_of(page, server, phone) + "/conversation"
     page.goto(address)
     return address
 

@@ -14,6 +14,8 @@ pytest.importorskip("playwright")
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.finding import customer_of
+
 pytestmark = pytest.mark.browser
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 _NUMBERS = count(300)
@@ -42,20 +44,7 @@ def sign_in(page: Page, server: str, role: str) -> None:
 
 def open_customer(page: Page, server: str, phone: str) -> str:
     """Open the page of the customer with this number; return its address."""
-    heading = page.get_by_role("heading", name="Customers")
-    for _ in range(40):  # the index follows a moment later, on a busy machine some more
-        page.goto(f"{server}/console/search?q={phone[-7:]}")
-        if heading.count():
-            break
-        page.wait_for_timeout(500)
-    href = (
-        page.locator("section", has=page.get_by_role("heading", name="Customers"))
-        .get_by_role("link")
-        .first.get_attribute("href")
-    )
-    found = re.search(r"/customers/\d+", href or "")
-    assert found is not None, href
-    address = f"{server}/console{found.group()}"
+    address = customer_of(page, server, phone)
     page.goto(address)
     return address
 
