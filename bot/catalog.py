@@ -104,7 +104,12 @@ def read_folder(folder: Path) -> list[Source]:
 
 
 def read_sources(sources: Iterable[Source]) -> Reading:
-    """Read and prove a set of files; never raises for what stands in them."""
+    """Read and prove a set of files, once for the same set; never raises for what stands in them."""
+    return _read_set(tuple(sources))
+
+
+@lru_cache(maxsize=4)
+def _read_set(sources: tuple[Source, ...]) -> Reading:
     flows: dict[str, Flow] = {}
     findings: list[Finding] = []
     found: Sequence[Finding]

@@ -53,8 +53,8 @@ class Server:
         with self.connect(database) as connection, connection.transaction():
             connection.execute("SET LOCAL lock_timeout = '10s'")
             connection.execute("SET LOCAL session_replication_role = replica")
-            for table in migrate.metadata.tables:
-                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+            deletes = (sql.SQL("DELETE FROM {}").format(sql.Identifier(table)) for table in migrate.metadata.tables)
+            connection.execute(sql.SQL("; ").join(deletes))
 
 
 @pytest.fixture(scope="session")

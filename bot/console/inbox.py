@@ -40,6 +40,7 @@ def show() -> Response:
             "saved": [(row, of_row(row).query()) for row in saved.views(conn, session.me().id)],
             "tags": [(name, name) for name in tags.names(conn)],
         }
+    lists().look_again()
     html, over, _etag = _list(view, request.args.get("after", type=int))
     book = shop.catalog.book
     return page(

@@ -92,9 +92,13 @@ class Lists:
                     self._looked = time.monotonic()
         return self._version
 
+    def look_again(self) -> None:
+        """Look at once whether anything changed: somebody loads the page, and means now."""
+        self._looked = float("-inf")
+
     def changed(self) -> None:
         """Look again at once: something was done here, and whoever did it wants to see it."""
-        self._looked = float("-inf")
+        self.look_again()
         self._sizes.forget()
         self._mine.forget()
 
