@@ -155,8 +155,12 @@ def test_a_picture_is_shown(page: Page, server: str) -> None:
     assert "/console/pictures/" in (drawn.get_attribute("src") or "")
 
 
-@pytest.mark.parametrize("page", [(390, 844), (1440, 900)], ids=["phone", "desktop"], indirect=True)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("page", "scheme"),
+    [((1440, 900), "light"), ((390, 844), "dark")],
+    ids=["desk-light", "phone-dark"],
+    indirect=["page"],
+)
 def test_it_is_there_for_everybody(page: Page, server: str, scheme: str) -> None:
     """axe finds nothing serious, nothing is wider than the screen, with an explanation open."""
     sign_in(page, server)

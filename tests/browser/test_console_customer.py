@@ -152,8 +152,12 @@ def test_two_tills_and_one_voucher(page: Page, colleague: Page, server: str) -> 
     expect(page.locator(".verdict.yes")).to_be_visible()
 
 
-@pytest.mark.parametrize("page", [(1440, 900), (390, 844)], ids=["desktop", "phone"], indirect=True)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("page", "scheme"),
+    [((1440, 900), "light"), ((390, 844), "dark")],
+    ids=["desk-light", "phone-dark"],
+    indirect=["page"],
+)
 def test_everybody_can_use_it(page: Page, server: str, scheme: str) -> None:
     """Every form open, a long name, every result of the till: axe finds nothing serious, nothing is too wide."""
     phone = member(server, "REDEEM", "1", "YES")

@@ -80,8 +80,9 @@ def test_support_reads_and_takes_nothing_out(page: Page, server: str, lina: str)
     expect(page.get_by_role("link", name="Audit log")).to_have_count(0)
 
 
-@pytest.mark.parametrize("size", [(1440, 900), (390, 844)], ids=["desk", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("size", "scheme"), [((1440, 900), "light"), ((390, 844), "dark")], ids=["desk-light", "phone-dark"]
+)
 def test_everybody_can_use_it(page: Page, server: str, lina: str, size: tuple[int, int], scheme: str) -> None:
     """Nothing serious for axe, no sideways scrolling, at a desk and on a phone, light and dark."""
     page.set_viewport_size({"width": size[0], "height": size[1]})

@@ -175,8 +175,12 @@ def test_it_works_without_script(browser: Browser, server: str) -> None:
     context.close()
 
 
-@pytest.mark.parametrize("page", [(390, 844), (1440, 900)], ids=["phone", "desktop"], indirect=True)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("page", "scheme"),
+    [((1440, 900), "light"), ((390, 844), "dark")],
+    ids=["desk-light", "phone-dark"],
+    indirect=["page"],
+)
 def test_it_is_there_for_everybody(page: Page, server: str, scheme: str) -> None:
     """Nothing serious for axe, no sideways scrolling, nothing of a customer's obeyed."""
     who = next(NUMBERS)

@@ -64,8 +64,9 @@ def test_it_says_when_nothing_fits(page: Page, server: str) -> None:
     expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
 
 
-@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("size", "scheme"), [((1440, 900), "light"), ((390, 844), "dark")], ids=["desk-light", "phone-dark"]
+)
 def test_everybody_can_use_it(page: Page, server: str, size: tuple[int, int], scheme: str) -> None:
     """Nothing serious for axe, no sideways scrolling, at a desk and on a phone, light and dark."""
     text(server, "coffee " + "x" * 200)
