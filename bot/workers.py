@@ -23,6 +23,7 @@ from bot import telemetry
 from bot.broker import Coalesced, Kind
 from bot.desk import auditing, erasing, leases, sealing, searching
 from bot.desk.tallying import tally
+from bot.pace import Patience
 from bot.services import Services
 from bot.settings import Role
 from storage import processes
@@ -38,11 +39,17 @@ class Tick:
     seconds: float
     roles: frozenset[Role]
     job: Callable[[Services], object]
+    patient: bool = False  #: gives way while many texts come
 
 
 _EVERYBODY: frozenset[Role] = frozenset({"all", "web", "worker", "scheduler"})
 _SENDING: frozenset[Role] = frozenset({"all", "worker"})
 _CLOCK: frozenset[Role] = frozenset({"all", "scheduler"})
+
+
+def _seal(shop: Services) -> int:
+    return sealing.seal(shop.engine, shop.settings.secret_key, shop.clock.now())
+
 
 TICKS: Mapping[str, Tick] = {
     "leases": Tick(1, _CLOCK, lambda shop: leases.return_run_out(shop.turns, shop.clock.now())),
@@ -52,10 +59,10 @@ TICKS: Mapping[str, Tick] = {
     "flows": Tick(2, _EVERYBODY, lambda shop: shop.catalog.refresh(shop.clock.now())),
     "expire": Tick(20, _CLOCK, lambda shop: shop.schedule.expire(shop.clock.now())),
     "starts": Tick(20, _CLOCK, lambda shop: shop.schedule.start_due(shop.clock.now())),
-    "search": Tick(1, _CLOCK, lambda shop: searching.keep_up(shop.engine)),
-    "seals": Tick(20, _CLOCK, lambda shop: sealing.seal(shop.engine, shop.settings.secret_key, shop.clock.now())),
+    "search": Tick(1, _CLOCK, lambda shop: searching.keep_up(shop.engine), patient=True),
+    "seals": Tick(20, _CLOCK, _seal, patient=True),
     "audit": Tick(3600, _CLOCK, lambda shop: auditing.forget(shop.engine, shop.settings, shop.clock.now())),
-    "tallies": Tick(60, _CLOCK, lambda shop: tally(shop.engine, _zone(shop), shop.clock.now())),
+    "tallies": Tick(60, _CLOCK, lambda shop: tally(shop.engine, _zone(shop), shop.clock.now()), patient=True),
     "scrub": Tick(600, _CLOCK, lambda shop: erasing.scrub_at_night(shop.engine, _zone(shop), shop.clock.now())),
     "reviews": Tick(60, _CLOCK, lambda shop: shop.schedule.reviews.run(shop.clock.now())),
 }
@@ -72,6 +79,7 @@ class Ticking:
         self._identity = f"{shop.settings.role}:{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
         self._started = shop.clock.now()
         ticks = {name: tick for name, tick in TICKS.items() if shop.settings.role in tick.roles}
+        self._patience = Patience(shop.turns.pace)
         self._jobs = {name: Coalesced(self._guarded(name, tick)) for name, tick in ticks.items()}
         self._scheduler = BackgroundScheduler(timezone=UTC)
         for name, job in self._jobs.items():
@@ -105,6 +113,8 @@ class Ticking:
 
     def _guarded(self, name: str, tick: Tick) -> Callable[[], None]:
         def job() -> None:
+            if tick.patient and self._patience.gives_way(name):
+                return
             if self._leader is None or name == "flows" or self._leader.leads():
                 tick.job(self._shop)
 

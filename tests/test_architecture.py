@@ -21,6 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "bot.daycode",
         "bot.environment",
         "bot.lexicon",
+        "bot.pace",
         "bot.phone",
         "bot.places",
         "bot.rules",

@@ -13,6 +13,7 @@ from bot.apply import Rows
 from bot.broker import Broker, Kind, NoBroker
 from bot.catalog import Book, Catalog
 from bot.engine.events import Event, MessageReceived
+from bot.pace import Pace
 from bot.settings import Settings
 from bot.turn.answer import Answer
 from bot.turn.loaded import Loaded, load
@@ -36,6 +37,7 @@ class Turns:
         self.catalog = catalog
         self.settings = settings
         self.broker = broker or NoBroker()
+        self.pace = Pace()
         self._seen: dict[str, int] = {}  #: ids of numbers, see `lock_and_ask`
 
     def take(self, events: Sequence[Event], now: datetime) -> list[Answer]:
@@ -45,6 +47,7 @@ class Turns:
         costs those beside it nothing but time.
         """
         started = time.monotonic()
+        self.pace.note(len(events))
         try:
             answers = self._take_together(events, now)
         except Exception as trouble:
