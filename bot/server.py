@@ -33,7 +33,7 @@ PAGE_THREADS = 16
 LIVE = "/console/inbox/list"  # asked every two seconds by each open inbox: one after the other, so that however many
 # are open, at most one of their threads competes with the writer and the loop for the interpreter
 CROWD = 4  # so many texts at once: open inboxes are asked to come back after
-LATER = b"6"  # seconds
+LATER = b"15"  # seconds
 LINGER = 0.002  # seconds; on PostgreSQL a group of eight costs half as much for each text as two groups of four
 _MOMENT = 0.02  # seconds: whoever was answered longer ago is not about to write again
 SWITCH_SECONDS = 0.0005  # a page that computes holds the interpreter this long at most, not 5 ms
@@ -137,7 +137,7 @@ class Server:
         """Return a sender that, while many texts come, asks whoever looks to look less often."""
 
         async def sent(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start" and self._texts.crowded():
+            if message["type"] == "http.response.start" and (self._texts.crowded() or self._shop.turns.pace.busy()):
                 message["headers"].append((b"retry-after", LATER))
             await send(message)
 
