@@ -49,7 +49,7 @@ def points_of(page: Page) -> int:
 
 def test_the_desk_the_manager_and_the_lawyer(page: Page, manager: Page, server: str, tmp_path: Path) -> None:
     """Half a sentence finds the customer; why, take over, saved reply, points, hand back; the log; the evidence."""
-    says(page, server, ("JOIN", "YES", "never got my coffee, can i talk to a person"))
+    says(page, server, ("JOIN", "YES", "never got my coffee at table seven, can i talk to a person"))
     sign_in(page, server, "Sam")
     page.goto(f"{server}/console/replies")
     page.fill("#f-title", "Coffee")
@@ -61,7 +61,7 @@ def test_the_desk_the_manager_and_the_lawyer(page: Page, manager: Page, server: 
     page.keyboard.press("/")
     found = page.locator("#search-results")
     for _ in range(20):
-        page.goto(f"{server}/console/search?q=never+got+my+cof")
+        page.goto(f"{server}/console/search?q=never+got+my+coffee+at+table+sev")
         if found.get_by_role("link").count():
             break
         page.wait_for_timeout(500)
@@ -70,7 +70,7 @@ def test_the_desk_the_manager_and_the_lawyer(page: Page, manager: Page, server: 
     address = re.sub(r"/conversation.*", "", page.url)
 
     # What the bot understood, and why.
-    text = page.locator(".timeline li", has_text="never got my coffee").last
+    text = page.locator(".timeline li", has_text="at table seven").last
     why = text.locator("details").first
     why.locator("summary").first.click()
     expect(why).to_contain_text(re.compile(r"human\.yaml:\d+"))
