@@ -6,6 +6,7 @@ import segno
 from flask import Blueprint, request
 from flask import session as browser
 from markupsafe import Markup
+from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
 from bot.console import session
@@ -116,8 +117,8 @@ def _check(row: Row, typed: str, refusal: NotPossible) -> None:
         raise refusal
 
 
-def _row(conn: object) -> Row:
-    row = staff.by_id(conn, session.me().id)  # type: ignore[arg-type]
+def _row(conn: Connection) -> Row:
+    row = staff.by_id(conn, session.me().id)
     assert row is not None
     return row
 

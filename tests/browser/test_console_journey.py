@@ -103,22 +103,9 @@ def test_the_desk_the_manager_and_the_lawyer(page: Page, manager: Page, server: 
     page.get_by_role("button", name="Go on where it was").click()
     expect(page.locator(".holder")).to_contain_text("The bot answers.")
 
-    # The manager sees what was done, the lawyer gets one file that can be checked and shows any change.
     sign_in(manager, server, "Mia")
-    manager.goto(f"{server}/console/audit")
-    log = manager.locator("main")
-    for words in ("gave", "handed", "took"):
-        expect(log).to_contain_text(re.compile(words, re.I))
-    manager.goto(f"{address}/evidence")
-    with manager.expect_download() as download:
-        manager.get_by_role("link", name="Download signed JSON").click()
-    file = tmp_path / "evidence.json"
-    download.value.save_as(file)
-    assert _verifies(file)
-    told = file.read_text(encoding="utf-8")
-    assert "Consent is not a condition" in told
-    file.write_text(told.replace("Consent is not a condition", "Consent is a condition", 1), encoding="utf-8")
-    assert not _verifies(file)
+    _the_log_tells(manager, server)
+    _the_evidence_proves(manager, address, tmp_path / "evidence.json")
 
 
 def _verifies(file: Path) -> bool:
@@ -126,3 +113,24 @@ def _verifies(file: Path) -> bool:
         [sys.executable, "-m", "bot", "consent", "verify", str(file)], cwd=ROOT, capture_output=True, check=False
     )
     return done.returncode == 0
+
+
+def _the_log_tells(manager: Page, server: str) -> None:
+    """The manager sees in the audit log what was done."""
+    manager.goto(f"{server}/console/audit")
+    log = manager.locator("main")
+    for words in ("gave", "handed", "took"):
+        expect(log).to_contain_text(re.compile(words, re.I))
+
+
+def _the_evidence_proves(manager: Page, address: str, file: Path) -> None:
+    """The lawyer gets one file that can be checked, and any change of it shows."""
+    manager.goto(f"{address}/evidence")
+    with manager.expect_download() as download:
+        manager.get_by_role("link", name="Download signed JSON").click()
+    download.value.save_as(file)
+    assert _verifies(file)
+    told = file.read_text(encoding="utf-8")
+    assert "Consent is not a condition" in told
+    file.write_text(told.replace("Consent is not a condition", "Consent is a condition", 1), encoding="utf-8")
+    assert not _verifies(file)

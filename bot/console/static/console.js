@@ -45,8 +45,10 @@ export function toast(words, kind = "good") {
 export function live(element, changed = (html) => show(element, html)) {
   let etag = null;
   let failures = 0;
+  let waiting = 0;
   const every = Number(element.dataset.every ?? 2000);
   const look = async () => {
+    waiting = 0;
     if (!element.isConnected) return;
     let pause = every;
     try {
@@ -66,10 +68,15 @@ export function live(element, changed = (html) => show(element, html)) {
       if (failures > 2) element.dataset.stale = "";
       pause = Math.min(30_000, every * 2 ** failures);
     }
-    setTimeout(look, pause);
+    waiting = setTimeout(look, pause);
   };
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) element.dispatchEvent(new Event("look")); });
-  setTimeout(look, every);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden || !waiting) return; // whoever comes back wants to see it now; a look under way goes on
+    clearTimeout(waiting);
+    waiting = 0;
+    look();
+  });
+  waiting = setTimeout(look, every);
 }
 
 /** Post a form without leaving the page. Returns the Response, or null after telling why it did not work. */
@@ -81,7 +88,7 @@ export async function submit(form, extra = {}) {
     if (answer.ok) return answer;
     toast((await answer.text()).slice(0, 300), "bad");
   } catch {
-    toast(document.documentElement.lang === "es" ? "Sin conexión. No se cambió nada." : "No connection. Nothing was changed.", "bad");
+    toast(document.getElementById("toasts")?.dataset.lost ?? "", "bad");
   }
   return null;
 }
