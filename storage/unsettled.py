@@ -17,7 +17,7 @@ _c = messages.c
 _now = bindparam("now", type_=Moment)
 _SEND_AGAIN = (
     update(messages)
-    .where(_c.id == bindparam("the_id"), _c.state == UNKNOWN, _c.sid.is_(None))
+    .where(_c.id == bindparam("the_id"), _c.state == UNKNOWN, _c.sid.is_(None), _c.attempts == bindparam("attempt"))
     .values(
         state="queued",
         send_after=bindparam("later", type_=Moment),
@@ -76,8 +76,8 @@ def take_unknown(connection: Connection, now: datetime, limit: int, lease: timed
 
 
 def send_again(connection: Connection, row: Row, at: datetime) -> bool:
-    """Queue a message the carrier never took; False when anything was heard of it meanwhile."""
-    values = {"the_id": row["id"], "later": at, "new_lane": lane_of(row)}
+    """Queue a message the carrier never took; False when anything was heard of it or done with it meanwhile."""
+    values = {"the_id": row["id"], "later": at, "new_lane": lane_of(row), "attempt": row["attempts"]}
     return connection.execute(_SEND_AGAIN, values).rowcount == 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -42,6 +42,11 @@ class StandingClock:
 
     def turn_to(self, moment: datetime) -> None:
         self.moment = max(self.moment, moment)
+
+
+def at(moment: datetime) -> Callable[[], datetime]:
+    """Return a clock that always shows this moment."""
+    return lambda: moment
 
 
 def shop_settings(database_url: str, **changes: Any) -> Settings:
@@ -113,7 +118,7 @@ class Shop:
         """Move the clock and let everything happen that is due."""
         self.clock.turn_to(self.clock.now() + span)
         self.services.schedule.run(self.clock.now())
-        self.services.delivery.drain(self.clock.now())
+        self.services.delivery.drain(self.clock.now)
 
     def rows(self, query: str, **values: object) -> list[dict[str, Any]]:
         """Return the rows of a query."""

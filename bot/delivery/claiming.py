@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -14,12 +14,14 @@ from bot import gate, telemetry
 from bot.catalog import Catalog
 from bot.delivery.rates import Bucket, Rate, day_of
 from bot.delivery.sender import EVERYTHING, stopped
+from bot.engine.programme import Limits
 from storage import budgets, customers, outbox, outreach
 from storage.database import writing
 from storage.outbox import Lane
 from storage.rows import Row
 
 LEASE = timedelta(minutes=2)
+FRESH = timedelta(seconds=5)  # what waits longer for its turn is judged anew: its customer may have left meanwhile
 _BUSY = timedelta(seconds=1)  # another worker is deciding about the same customer
 _COMMITTED = timedelta(seconds=2)  # an answer is counted so late that no younger one is still being written
 
@@ -44,9 +46,10 @@ class Claims:
         self.rate = rate
         self._turn = 0
 
-    def take(self, now: datetime, room: int) -> Claim:
+    def take(self, clock: Callable[[], datetime], room: int) -> Claim:
         """Claim at most `room` messages in one transaction and judge each once more."""
         with writing(self.engine) as conn:
+            now = clock()  # not before: on SQLite the transaction waits for those before it
             ids = self._chosen(conn, now, room)
             if not ids:
                 return NOTHING
@@ -136,7 +139,7 @@ class Claims:
                 outbox.put_back(conn, row["id"], now + _BUSY, counted=False)
                 continue
             recipient = gate.recipient_of(people[customer_id], history)
-            verdict = gate.ask(row["purpose"], recipient, limits, now, row["deadline"], row["body"])
+            verdict = _verdict(row, recipient, limits, now)
             if isinstance(verdict, gate.Send):
                 cleared.append(row)
                 if row["purpose"] in ("service", "marketing"):
@@ -144,6 +147,15 @@ class Claims:
             else:
                 _turned_away(conn, row, verdict)
         return cleared
+
+
+def _verdict(row: Row, recipient: gate.Recipient, limits: Limits, now: datetime) -> gate.Verdict:
+    """Ask the gate for now and, as hours end with a minute, for the minute in which the message may go out still."""
+    verdict = gate.ask(row["purpose"], recipient, limits, now, row["deadline"], row["body"])
+    last = (now + FRESH).replace(second=0, microsecond=0)
+    if last <= now or not isinstance(verdict, gate.Send):
+        return verdict
+    return gate.ask(row["purpose"], recipient, limits, last, row["deadline"], row["body"])
 
 
 def _said(row: Row) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,19 +26,19 @@ class Outcome:
     reason: str | None = None
 
 
-Attempt = Callable[[Row, float], Outcome]
+Attempt = Callable[[Row], Outcome]
 
 
 class Crew:
-    """Sends rows by `attempt(row, when it was claimed)`, at most `size` at a time. A lone row needs no thread."""
+    """Sends rows by `attempt(row)`, at most `size` at a time. A lone row needs no thread."""
 
     def __init__(self, attempt: Attempt, size: int) -> None:
         self.in_flight = 0
         self._attempt = attempt
         self._size = size
-        self._work: SimpleQueue[tuple[Row, float] | None] = SimpleQueue()
+        self._work: SimpleQueue[Row | None] = SimpleQueue()
         self._done: SimpleQueue[Outcome | BaseException] = SimpleQueue()
-        self._behind: dict[int, deque[tuple[Row, float]]] = {}  # customer in hand -> what waits for its turn
+        self._behind: dict[int, deque[Row]] = {}  # customer in hand -> what waits for its turn
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
@@ -53,20 +52,19 @@ class Crew:
 
     def give(self, rows: Sequence[Row]) -> None:
         """Hand rows over, in the order in which each customer is to get them."""
-        now = time.monotonic()
         alone = len({row["customer_id"] for row in rows}) == 1 and not self.in_flight
         self.in_flight += len(rows)
         if alone:
             for row in rows:
-                self._done.put(self._attempt(row, now))
+                self._done.put(self._attempt(row))
             return
         for row in rows:
             waiting = self._behind.get(row["customer_id"])
             if waiting is None:
                 self._behind[row["customer_id"]] = deque()
-                self._work.put((row, now))
+                self._work.put(row)
             else:
-                waiting.append((row, now))
+                waiting.append(row)
         while len(self._threads) < min(self._size, self.in_flight):
             thread = threading.Thread(target=self._run, name="sending", daemon=True)
             self._threads.append(thread)
@@ -95,7 +93,7 @@ class Crew:
     def _run(self) -> None:
         while (given := self._work.get()) is not None:
             try:
-                self._done.put(self._attempt(*given))
+                self._done.put(self._attempt(given))
             except BaseException as death:
                 self._done.put(death)
 

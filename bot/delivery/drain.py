@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
 from bot import telemetry
 from bot.carrier.port import Carrier, Outgoing
 from bot.catalog import Catalog
-from bot.delivery.claiming import Claims
+from bot.delivery.claiming import FRESH, Claims
 from bot.delivery.crew import Clerk, Crew, Outcome
 from bot.delivery.rates import Rate
 from bot.delivery.recording import record
@@ -23,10 +23,10 @@ from storage.rows import Row
 
 CONCURRENCY = 16
 _SENDING = frozenset({"all", "worker"})  # roles
-FRESH_SECONDS = 5.0  # what waited longer for its turn is judged anew: its customer may have left meanwhile
 _LONGEST_WORK = 30.0  # seconds
 _MOMENT_SECONDS = 0.2
 _MOST_ROUNDS = 8
+_NO_TIME = timedelta(0)
 
 
 class Delivery:
@@ -55,25 +55,28 @@ class Delivery:
     def work(self, clock: Callable[[], datetime]) -> int:
         """Drain again and again until nothing is due; return how many messages were claimed."""
         started, total = time.monotonic(), 0
-        while (done := self.drain(clock())) and time.monotonic() - started < _LONGEST_WORK:
+        while (done := self.drain(clock)) and time.monotonic() - started < _LONGEST_WORK:
             total += done
         return total + done
 
-    def drain(self, now: datetime, most: int = 1_000) -> int:
-        """Settle what is overdue and send what may go out now, at most `most` texts; return how many were claimed."""
-        settle(self.engine, self.carrier, now)
-        size = self._size(now)
+    def drain(self, clock: Callable[[], datetime], most: int = 1_000) -> int:
+        """Settle what is overdue and send what may go out now, at most `most` texts; return how many were claimed.
+
+        That may take minutes: the clock is read for each claim, each attempt and each record.
+        """
+        settle(self.engine, self.carrier, clock())
+        size = self._size(clock())
         done, more, started = 0, True, time.monotonic()
         outcomes: list[Outcome] = []
         with (
-            Clerk(lambda some: record(self.engine, some, now, self.catalog.book.programme.limits)) as clerk,
-            Crew(lambda row, taken: self._attempt(row, taken, now), size) as crew,
+            Clerk(lambda some: record(self.engine, some, clock(), self.catalog.book.programme.limits)) as clerk,
+            Crew(lambda row: self._attempt(row, clock()), size) as crew,
         ):
             while True:
                 # A round is claimed while the last one is still going out, so nobody waits for the database.
                 ahead = self._ahead(size, done - crew.in_flight, time.monotonic() - started)
                 if more and crew.in_flight <= ahead:
-                    claim = self.claims.take(now, min(ahead, most - done))
+                    claim = self.claims.take(clock, min(ahead, most - done))
                     done += claim.count
                     more = claim.count > 0 and done < most
                     if claim.cleared:
@@ -104,9 +107,12 @@ class Delivery:
         soon = int(sent / max(seconds, 0.001) * _MOMENT_SECONDS)
         return min(_MOST_ROUNDS * size, max(2 * size, soon))
 
-    def _attempt(self, row: Row, taken: float, now: datetime) -> Outcome:
-        """Send one message, unless it waited so long that the gate has to be asked anew."""
-        if time.monotonic() - taken > FRESH_SECONDS:
+    def _attempt(self, row: Row, now: datetime) -> Outcome:
+        """Send one message, unless it was claimed so long ago that the gate has to be asked anew.
+
+        So what is handed to the carrier has nearly all of its lease left. A clock that went back says nothing.
+        """
+        if not _NO_TIME <= now - row["attempted_at"] <= FRESH:
             return Outcome(row, "late")
         outgoing = Outgoing(
             message_id=row["id"],

@@ -190,7 +190,7 @@ class Play:
         before = len(self.carrier.taken)
         for _ in range(10):
             worked = self.schedule.run(self.now)
-            worked += self.delivery.drain(self.now)
+            worked += self.delivery.drain(self.clock.now)
             if not worked:
                 break
         with reading(self.engine) as conn:

@@ -85,7 +85,7 @@ def carrier_at(url: str) -> TwilioCarrier:
 def bare(carrier: TwilioCarrier, count: int, concurrency: int) -> tuple[float, float]:
     """Post `count` texts from threads, nothing else; return texts a second and our CPU for each in µs."""
 
-    def attempt(row: Row, _taken: float) -> Outcome:
+    def attempt(row: Row) -> Outcome:
         return Outcome(row, "sent", carrier.send(Outgoing(row["id"], row["to"], SHOP, TEXT, "")).sid)
 
     rows = [{"id": i, "customer_id": i, "to": f"+1303{i:07}"} for i in range(count)]

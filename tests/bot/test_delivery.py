@@ -26,7 +26,7 @@ from storage import consent, customers, messages, outbox
 from storage.budgets import budgets
 from storage.database import reading, writing
 from storage.ids import next_id
-from tests.shop import NOON
+from tests.shop import NOON, at
 from tests.storage.people import message, new_customer, stored
 
 SHOP = "+12015550100"
@@ -136,7 +136,7 @@ def test_it_sends_each_message_once(
         for _ in range(60):
             carrier.now = now
             try:
-                delivery.drain(now)
+                delivery.drain(at(now))
             except Died:
                 delivery = Delivery(engine, catalog, carrier, "https://shop.example", concurrency=3)
             now += timedelta(minutes=1)
@@ -172,7 +172,7 @@ def test_it_sends_nothing_after_a_stop(engine: Engine, catalog: Catalog, monkeyp
     carrier = Leaving()
     broken: list[BaseException] = []
     monkeypatch.setattr(telemetry, "broke", lambda _what, trouble, **_more: broken.append(trouble))
-    Delivery(engine, catalog, carrier, "https://shop.example", concurrency=2).drain(NOON)
+    Delivery(engine, catalog, carrier, "https://shop.example", concurrency=2).drain(at(NOON))
     assert not broken
     assert left
     assert not {each.to for each in carrier.books} & set(left)
@@ -199,7 +199,7 @@ def test_it_never_sends_faster_than_the_bucket(
     sent: list[tuple[datetime, int]] = []
     now, before = NOON, 0
     for turn, wait in enumerate(waits):
-        workers[turn % 2].drain(now)
+        workers[turn % 2].drain(at(now))
         with reading(engine) as conn:
             rows = list(conn.execute(messages.messages.select().where(messages.messages.c.state == "sent")))
         total = sum(row.segments for row in rows)
@@ -218,7 +218,7 @@ def test_answers_go_first_and_campaigns_take_turns(engine: Engine, catalog: Cata
     reply = queue(engine, 1)
     carrier = Carrier()
     delivery = Delivery(engine, catalog, carrier, "https://x", rate=Rate(5))
-    delivery.drain(NOON)
+    delivery.drain(at(NOON))
     assert states(engine, reply) == {"sent": 1}
     assert states(engine, small)["sent"] >= 2
     assert len(carrier.books) <= 10
@@ -228,12 +228,12 @@ def test_a_daily_cap_lets_answers_through(engine: Engine, catalog: Catalog) -> N
     """When the brand's day is used up bulk waits for the next one, and answers do not."""
     bulk, reply = queue(engine, 6, purpose="service"), queue(engine, 2, send_after=NOON + timedelta(minutes=1))
     delivery = Delivery(engine, catalog, Carrier(), "https://x", rate=Rate(100, daily=6))
-    delivery.drain(NOON)
+    delivery.drain(at(NOON))
     bulk += queue(engine, 2, purpose="service", send_after=NOON + timedelta(minutes=1))
-    delivery.drain(NOON + timedelta(minutes=1))
+    delivery.drain(at(NOON + timedelta(minutes=1)))
     assert states(engine, bulk) == {"sent": 6, "queued": 2}
     assert states(engine, reply) == {"sent": 2}
-    delivery.drain(NOON + timedelta(days=1))
+    delivery.drain(at(NOON + timedelta(days=1)))
     assert states(engine, bulk) == {"sent": 8}
 
 
@@ -245,7 +245,7 @@ def test_a_bad_number_is_left_alone(engine: Engine, catalog: Catalog, code: str)
         person = stored(conn, first)["customer_id"]
         second = message(customer_id=person, sender=SHOP, send_after=NOON + timedelta(days=1))
         messages.insert(conn, [second])
-    Delivery(engine, catalog, Carrier(iter([code])), "https://x").drain(NOON)
+    Delivery(engine, catalog, Carrier(iter([code])), "https://x").drain(at(NOON))
     with reading(engine) as conn:
         row = customers.by_id(conn, person)
         assert row is not None
@@ -280,26 +280,26 @@ def test_wrong_credentials_stop_the_sender_and_lose_nothing(engine: Engine, cata
     ids = queue(engine, 3)
     carrier = Carrier(iter(["20003", "20003", "20003"]))
     delivery = Delivery(engine, catalog, carrier, "https://x")
-    delivery.drain(NOON)
+    delivery.drain(at(NOON))
     with reading(engine) as conn:
         assert stopped(conn)["*"]["code"] == "20003"
     later = NOON + timedelta(hours=2)
-    delivery.drain(later)
+    delivery.drain(at(later))
     assert states(engine, ids) == {"queued": 3}
     with writing(engine) as conn:
         assert resume(conn)
-    delivery.drain(later)
+    delivery.drain(at(later))
     assert states(engine, ids) == {"sent": 3}
 
 
 def test_a_throttled_account_pauses_all_workers(engine: Engine, catalog: Catalog) -> None:
     """After a 429 nobody claims for a moment; the message is not to blame and goes out later."""
     ids = queue(engine, 1)
-    Delivery(engine, catalog, Carrier(iter(["throttled"])), "https://x").drain(NOON)
+    Delivery(engine, catalog, Carrier(iter(["throttled"])), "https://x").drain(at(NOON))
     more = queue(engine, 1)
     other = Delivery(engine, catalog, Carrier(), "https://x")
-    assert other.drain(NOON) == 0
-    other.drain(NOON + timedelta(minutes=1))
+    assert other.drain(at(NOON)) == 0
+    other.drain(at(NOON + timedelta(minutes=1)))
     assert states(engine, ids + more) == {"sent": 2}
 
 
@@ -311,7 +311,7 @@ def test_a_reply_nobody_confirmed_is_looked_up(engine: Engine, catalog: Catalog)
     delivery = Delivery(engine, catalog, carrier, "https://x")
     for minutes in range(1, 12):
         carrier.now = NOON + timedelta(minutes=minutes)
-        delivery.drain(carrier.now)
+        delivery.drain(at(carrier.now))
         if minutes < 5:
             assert len(carrier.books) == 1
     assert states(engine, ids) == {"delivered": 1, "sent": 1}
@@ -328,7 +328,7 @@ def test_a_customers_texts_keep_their_order(engine: Engine, catalog: Catalog) ->
                           body=str(number), purpose="reply", created_at=NOON, send_after=NOON)  # fmt: skip
             messages.insert(conn, [row])
     carrier = Carrier()
-    Delivery(engine, catalog, carrier, "https://x", concurrency=8).drain(NOON)
+    Delivery(engine, catalog, carrier, "https://x", concurrency=8).drain(at(NOON))
     for person in people:
         own = [int(each.body) for each in carrier.books if each.to == f"+1201555{person % 10_000:04}"]
         assert len(own) >= 10
@@ -344,7 +344,7 @@ def test_a_dead_letter_can_be_retried_or_discarded(engine: Engine, catalog: Cata
         assert outbox.retry(conn, rows[0], NOON)
         assert outbox.discard(conn, ids[1])
         assert not outbox.discard(conn, ids[0])
-    Delivery(engine, catalog, Carrier(), "https://x").drain(NOON)
+    Delivery(engine, catalog, Carrier(), "https://x").drain(at(NOON))
     with reading(engine) as conn:
         assert [stored(conn, i)["state"] for i in ids] == ["sent", "failed"]
 
@@ -353,7 +353,7 @@ def test_a_late_text_is_dropped(engine: Engine, catalog: Catalog) -> None:
     """After its deadline a message is suppressed, not sent."""
     ids = queue(engine, 1, deadline=NOON - timedelta(seconds=1))
     carrier = Carrier()
-    Delivery(engine, catalog, carrier, "https://x").drain(NOON)
+    Delivery(engine, catalog, carrier, "https://x").drain(at(NOON))
     assert (states(engine, ids), carrier.books) == ({"suppressed": 1}, [])
 
 

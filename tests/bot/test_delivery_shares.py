@@ -18,7 +18,7 @@ from bot.settings import ROOT
 from storage import budgets, customers, messages, outbox, processes
 from storage.database import reading, writing
 from tests.bot.test_delivery import SHOP, Carrier, queue, states
-from tests.shop import NOON
+from tests.shop import NOON, at
 from tests.storage.people import message, new_customer, stored
 
 
@@ -60,7 +60,7 @@ def test_the_account_is_shared_by_all_who_live(engine: Engine, catalog: Catalog,
         _beat(conn, "dead", "worker", 3_600)
     ids = queue(engine, 16)
     carrier = Crowded(share)
-    Delivery(engine, catalog, carrier, "https://x", concurrency=10, account_concurrency=8).drain(NOON)
+    Delivery(engine, catalog, carrier, "https://x", concurrency=10, account_concurrency=8).drain(at(NOON))
     assert states(engine, ids) == {"sent": 16}
     assert carrier.most == share
 
@@ -69,7 +69,7 @@ def test_no_share_is_more_than_a_process_may(engine: Engine, catalog: Catalog) -
     """A large account does not open more requests than SENDING_CONCURRENCY says."""
     queue(engine, 6)
     carrier = Crowded(3)
-    Delivery(engine, catalog, carrier, "https://x", concurrency=3, account_concurrency=100).drain(NOON)
+    Delivery(engine, catalog, carrier, "https://x", concurrency=3, account_concurrency=100).drain(at(NOON))
     assert carrier.most == 3
 
 
@@ -77,12 +77,12 @@ def test_bulk_yields_to_answers_that_went_back_at_once(engine: Engine, catalog: 
     """Ten segments in answers to webhooks leave nothing for a campaign until the bucket has filled again."""
     delivery = Delivery(engine, catalog, Carrier(), "https://x", rate=Rate(5))
     queue(engine, 1, purpose="service")
-    delivery.drain(NOON)
+    delivery.drain(at(NOON))
     bulk = queue(engine, 10, purpose="service", send_after=NOON + timedelta(seconds=10))
     _answered(engine, NOON + timedelta(seconds=7), segments=10)
-    delivery.drain(NOON + timedelta(seconds=10))
+    delivery.drain(at(NOON + timedelta(seconds=10)))
     assert states(engine, bulk) == {"queued": 10}
-    delivery.drain(NOON + timedelta(seconds=11))
+    delivery.drain(at(NOON + timedelta(seconds=11)))
     assert states(engine, bulk)["sent"] == 5
 
 
@@ -92,9 +92,9 @@ def test_answers_count_towards_the_brands_day_once(engine: Engine, catalog: Cata
     for number in range(4):
         queue(engine, 1, purpose="service", send_after=NOON)
         _answered(engine, NOON + timedelta(seconds=number * 10 + 5), segments=3)
-        delivery.drain(NOON + timedelta(seconds=number * 10))
+        delivery.drain(at(NOON + timedelta(seconds=number * 10)))
     queue(engine, 1, purpose="service", send_after=NOON)
-    delivery.drain(NOON + timedelta(minutes=1))
+    delivery.drain(at(NOON + timedelta(minutes=1)))
     with writing(engine) as conn:
         brand = budgets.lock(conn, ["*"], {})["*"]
     assert brand["used"] == 5 + 4 * 3
@@ -104,7 +104,7 @@ def test_a_suppressed_answer_costs_nothing(engine: Engine, catalog: Catalog) -> 
     """An answer the carrier gave itself is kept but was not sent by us."""
     delivery = Delivery(engine, catalog, Carrier(), "https://x", rate=Rate(5))
     queue(engine, 1, purpose="service")
-    delivery.drain(NOON)
+    delivery.drain(at(NOON))
     _answered(engine, NOON + timedelta(seconds=5), segments=10, state="suppressed")
     with reading(engine) as conn:
         assert outbox.handed_over(conn, NOON, NOON + timedelta(minutes=1)) == {}

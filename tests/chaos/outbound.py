@@ -26,6 +26,7 @@ from bot import telemetry
 from bot.app import build_services
 from bot.carrier.fake import Behaviour
 from bot.carrier.fake_http import FakeServer
+from bot.clock import SystemClock
 from bot.settings import load_settings
 from storage.database import open_engine, reading
 from storage.messages import messages
@@ -209,7 +210,7 @@ def _settle(house: House, carrier: FakeServer) -> None:
     turned, before = timedelta(seconds=0), -1
     while turned < timedelta(minutes=40):
         carrier.carrier.behaviour.clock_ahead = turned.total_seconds()
-        shop.delivery.drain(datetime.now(UTC) + turned)
+        shop.delivery.drain(SystemClock(turned).now)
         with reading(shop.engine) as conn:
             left = conn.execute(_OPEN).scalar_one()
         if not left:

@@ -139,7 +139,7 @@ def test_stop_while_an_answer_is_on_its_way(shop: Shop, hiring: Hire, alice: int
     status, _ = at_once(answer, stop)
     assert status in (200, 409)
     assert shop.one("SELECT consent FROM customers WHERE id = :c", c=alice) == "unsubscribed"
-    shop.services.delivery.drain(shop.clock.now())
+    shop.services.delivery.drain(shop.clock.now)
     states = [row["state"] for row in shop.rows("SELECT state FROM messages WHERE purpose = 'staff'")]
     assert states in ([], ["suppressed"]), states
     assert sam.post(f"{place}/answer", {"body": "Hello", "key": "abcdefgh-4"}, headers=FETCH).status_code == 409

@@ -115,7 +115,7 @@ def _settle(shop: Services) -> None:
     for _ in range(5):
         now = shop.clock.now()
         shop.schedule.run(now)
-        shop.delivery.drain(now)
+        shop.delivery.drain(shop.clock.now)
         with reading(shop.engine) as conn:
             if not handsets.overdue(conn, now):
                 return
