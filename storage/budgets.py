@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Column, Connection, Date, Float, Integer, Table, bindparam, select, update
 
-from storage.columns import Moment, Words, metadata
+from storage.columns import Document, Moment, Words, metadata
 from storage.conditions import among
 from storage.rows import Row, all_rows, blank, for_both, write_many
 
@@ -24,6 +24,8 @@ budgets = Table(
     Column("day", Date, nullable=False),
     Column("used", Integer, nullable=False, default=0),  #: segments sent on that day
     Column("paused_until", Moment),  #: the carrier asked all of us to slow down
+    Column("served", Document),  #: of the brand (`*`): the lane of each priority that was served last
+    Column("refusals", Integer, nullable=False, default=0, server_default="0"),  #: in a row, each after a pause
 )
 
 _LOCKED = select(budgets).where(among(budgets.c.sender, "senders")).order_by(budgets.c.sender).with_for_update()
@@ -36,6 +38,7 @@ _CHARGE = (
         refilled_at=bindparam("new_refilled_at", type_=Moment),
         day=bindparam("new_day", type_=Date),
         used=bindparam("new_used"),
+        served=bindparam("new_served", type_=Document),
     )
 )
 _until = bindparam("until", type_=Moment)
@@ -53,7 +56,7 @@ _PAUSE = for_both(
         .on_conflict_do_update(index_elements=["sender"], set_={"paused_until": _until})
     )
 )
-_PAUSED = select(budgets.c.paused_until).where(budgets.c.sender == bindparam("sender"))
+_PAUSED = select(budgets.c.sender).where(budgets.c.paused_until > bindparam("now", type_=Moment))
 
 
 def lock(connection: Connection, senders: Sequence[str], new: Row) -> dict[str, Row]:
@@ -69,8 +72,8 @@ def lock(connection: Connection, senders: Sequence[str], new: Row) -> dict[str, 
 
 
 def charge(connection: Connection, rows: Sequence[Row]) -> None:
-    """Write back what is left: `sender`, `tokens`, `refilled_at`, `day`, `used` of each."""
-    names = ("tokens", "refilled_at", "day", "used")
+    """Write back what is left: `sender`, `tokens`, `refilled_at`, `day`, `used`, `served` of each."""
+    names = ("tokens", "refilled_at", "day", "used", "served")
     parameters = [{"the_sender": row["sender"], **{f"new_{name}": row[name] for name in names}} for row in rows]
     write_many(connection, _CHARGE, parameters)
 
@@ -81,7 +84,6 @@ def pause(connection: Connection, sender: str, until: datetime, now: datetime) -
     connection.execute(_PAUSE[connection.dialect.name], values)
 
 
-def paused(connection: Connection, sender: str, now: datetime) -> bool:
-    """Say whether nobody may claim for this sender yet."""
-    until = connection.execute(_PAUSED, {"sender": sender}).scalar()
-    return until is not None and until > now
+def paused(connection: Connection, now: datetime) -> set[str]:
+    """Return the senders (`*`: any) nobody may claim for yet."""
+    return set(connection.execute(_PAUSED, {"now": now}).scalars())

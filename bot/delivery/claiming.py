@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from bot import gate, telemetry
 from bot.catalog import Catalog
-from bot.delivery.rates import Bucket, Rate, day_of
+from bot.delivery.allowance import Allowance, Metered, Unlimited
+from bot.delivery.dealing import deal
+from bot.delivery.rates import Rate
 from bot.delivery.sender import EVERYTHING, stopped
 from bot.engine.programme import Limits
-from storage import budgets, customers, outbox, outreach
+from storage import customers, outbox, outreach
 from storage.database import writing
 from storage.outbox import Lane
 from storage.rows import Row
@@ -23,7 +24,6 @@ from storage.rows import Row
 LEASE = timedelta(minutes=2)
 FRESH = timedelta(seconds=5)  # what waits longer for its turn is judged anew: its customer may have left meanwhile
 _BUSY = timedelta(seconds=1)  # another worker is deciding about the same customer
-_COMMITTED = timedelta(seconds=2)  # an answer is counted so late that no younger one is still being written
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,84 +44,31 @@ class Claims:
         self.engine = engine
         self.catalog = catalog
         self.rate = rate
-        self._turn = 0
+        self._served: dict[str, str] = {}
 
     def take(self, clock: Callable[[], datetime], room: int) -> Claim:
         """Claim at most `room` messages in one transaction and judge each once more."""
         with writing(self.engine) as conn:
             now = clock()  # not before: on SQLite the transaction waits for those before it
-            ids = self._chosen(conn, now, room)
-            if not ids:
+            lanes = self._open_lanes(conn, now)
+            if not lanes:
                 return NOTHING
-            rows = outbox.take(conn, ids, now, LEASE)
-            return Claim(len(rows), self._judged(conn, rows, now))
+            allowance = self._allowance(conn, lanes, now)
+            lanes = [lane for lane in lanes if not {lane.sender, EVERYTHING} & allowance.paused]
+            rows = outbox.take(conn, deal(conn, lanes, now, room, allowance), now, LEASE)
+            cleared = self._judged(conn, rows, now) if rows else []
+            allowance.close(conn, cleared)
+            return Claim(len(rows), cleared)
 
-    def _chosen(self, conn: Connection, now: datetime, room: int) -> list[int]:
+    def _open_lanes(self, conn: Connection, now: datetime) -> list[Lane]:
         lanes = [lane for lane in outbox.lanes(conn) if lane.due <= now]
-        if not lanes or room <= 0:
-            return []
-        silent = stopped(conn)
-        if EVERYTHING in silent:
-            return []
-        lanes = [lane for lane in lanes if lane.sender not in silent]
+        silent = stopped(conn) if lanes else {}
+        return [lane for lane in lanes if not {lane.sender, EVERYTHING} & silent.keys()]
+
+    def _allowance(self, conn: Connection, lanes: Sequence[Lane], now: datetime) -> Allowance:
         if self.rate is None:
-            if budgets.paused(conn, EVERYTHING, now):
-                return []
-            return self._by_turns(conn, lanes, now, room, None)
-        return self._within_rate(conn, lanes, now, room, self.rate)
-
-    def _within_rate(self, conn: Connection, lanes: list[Lane], now: datetime, room: int, rate: Rate) -> list[int]:
-        """Choose what the senders' buckets and the brand's day allow, and charge them for it.
-
-        Answers that went back with a webhook's answer were not claimed: they are charged now, so that bulk yields.
-        """
-        day = day_of(now)
-        new = {"tokens": rate.burst, "refilled_at": now, "day": day}
-        stored = budgets.lock(conn, sorted({EVERYTHING, *(lane.sender for lane in lanes)}), new)
-        brand = stored[EVERYTHING]
-        if brand["paused_until"] is not None and brand["paused_until"] > now:
-            return []
-        answered = outbox.handed_over(conn, brand["refilled_at"] - _COMMITTED, now - _COMMITTED)
-        used = (brand["used"] if brand["day"] == day else 0) + sum(answered.values())
-        if rate.daily is not None and used >= rate.daily:
-            lanes = [lane for lane in lanes if lane.priority == 0]  # whoever asked us gets an answer all the same
-        buckets = {sender: Bucket.refilled(row, rate, now) for sender, row in stored.items() if sender != EVERYTHING}
-        for sender, bucket in buckets.items():
-            bucket.tokens -= answered.get(sender, 0)
-        before = {sender: bucket.tokens for sender, bucket in buckets.items()}
-        ids = self._by_turns(conn, lanes, now, room, buckets)
-        spent = {sender: round(before[sender] - bucket.tokens) for sender, bucket in buckets.items()}
-        charged = [
-            {"sender": sender, "tokens": bucket.tokens, "refilled_at": now, "day": day, "used": spent[sender]}
-            for sender, bucket in buckets.items()
-            if spent[sender] or sender in answered
-        ]
-        if charged or answered:
-            total = {**brand, "refilled_at": now, "day": day, "used": used + sum(spent.values())}
-            budgets.charge(conn, [*charged, total])
-        return ids
-
-    def _by_turns(
-        self, conn: Connection, lanes: Sequence[Lane], now: datetime, room: int, buckets: Mapping[str, Bucket] | None
-    ) -> list[int]:
-        """Give each lane of a priority the same share; who began this time is last the next time."""
-        ids: list[int] = []
-        self._turn += 1
-        for _, equals in groupby(lanes, key=lambda lane: lane.priority):
-            group = list(equals)
-            first = self._turn % len(group)
-            for place, lane in enumerate(group[first:] + group[:first]):
-                share = -(-(room - len(ids)) // (len(group) - place))
-                bucket = buckets[lane.sender] if buckets is not None else None
-                if bucket is not None:
-                    share = min(share, bucket.most)
-                if share <= 0:
-                    continue
-                for identifier, segments in outbox.peek(conn, lane.name, now, share):
-                    if bucket is not None and not bucket.spend(segments):
-                        break
-                    ids.append(identifier)
-        return ids
+            return Unlimited(conn, now, self._served)
+        return Metered(conn, now, self.rate, {lane.sender for lane in lanes})
 
     def _judged(self, conn: Connection, rows: Sequence[Row], now: datetime) -> list[Row]:
         """Ask the gate about each claimed message, in the transaction that claimed it."""
