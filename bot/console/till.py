@@ -31,12 +31,15 @@ def show() -> Response:
     with reading(shop.engine) as conn:
         found = vouchers.find(conn, shop.catalog.book.programme, code, shop.clock.now())
     held = next((each for each in found if each.code == code), None)
-    return _page(held=held, undo_until=_undo_until(held), undone=bool(request.args.get("undone")))
+    return _page(held=held, fresh=True, undo_until=_undo_until(held), undone=bool(request.args.get("undone")))
 
 
 @blueprint.post("")
 def find() -> Response:
-    """Show what a code, or a customer's number, is good for. Not in the address: numbers stand in no log."""
+    """Show what a code, or a customer's number, is good for. Not in the address: numbers stand in no log.
+
+    A code used a moment ago is used, also for who used it: two guests may show one screenshot.
+    """
     shop, typed = services(), request.form.get("what", "").strip()[:_LONGEST]
     now = shop.clock.now()
     with reading(shop.engine) as conn:

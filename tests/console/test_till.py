@@ -134,6 +134,21 @@ def test_undo_lasts_a_minute(shop: Shop, hiring: Hire, code: str) -> None:
     ]
 
 
+def test_a_screenshot_shown_twice_is_used_already(shop: Shop, hiring: Hire, code: str) -> None:
+    """Who used it a moment ago and types the code again sees red, when and by whom, and may still undo."""
+    sam = hiring("support")
+    use(sam, code)
+    shop.clock.turn_to(shop.clock.now() + timedelta(seconds=12))
+    for typed in (code, code.lower().replace("-", "")):
+        html = look(sam, typed)
+        assert 'class="verdict no"' in html
+        assert "Hand it over" not in html
+        assert "Used already Free cookie" in words(html)
+        assert "12 seconds ago, by you Undo" in words(html)
+    shop.clock.turn_to(shop.clock.now() + timedelta(seconds=50))
+    assert "by you" not in words(look(sam, code))
+
+
 def test_the_green_page_is_nobody_elses(hiring: Hire, code: str) -> None:
     """The address of the result shows another person the truth: it was used."""
     use(hiring("support"), code)
