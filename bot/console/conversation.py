@@ -20,7 +20,7 @@ from bot.desk.explaining import DECISIONS
 from bot.desk.said import Money, Said
 from bot.phone import zones
 from bot.services import Services, services
-from storage import customers, handsets, staff, vouchers
+from storage import customers, erasures, handsets, staff, vouchers
 from storage import lessons as taught
 from storage import notes as mentions_of
 from storage import timeline as stored
@@ -35,12 +35,17 @@ _IDS_END = 1 << 63
 
 @blueprint.get("/customers/<int:customer_id>/conversation")
 def show(customer_id: int) -> Response:
-    """Show a conversation; `before` asks for an older stretch, `pane` for the part without the frame."""
+    """Show a conversation; `before` asks for an older stretch, `pane` for the part without the frame.
+
+    Of an erased customer there is none: the page says since when.
+    """
     shop = services()
     pane = bool(request.args.get("pane"))
     before = Cursor.read(request.args.get("before", ""))
     with reading(shop.engine) as conn:
         person = person_of(conn, customer_id)
+        if erasures.is_shell(person):
+            return page("conversation_erased.html", pane=pane, person=person, erasure=erasures.of(conn, customer_id))
         if person["merged_into"]:
             return redirect(url_for(".show", customer_id=person["merged_into"], pane="1" if pane else None))
         values = _values(conn, shop, person, before)

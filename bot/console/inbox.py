@@ -187,14 +187,19 @@ def reopen(customer_id: int) -> Response:
 
 @blueprint.post("/<int:customer_id>/here")
 def here(customer_id: int) -> Response:
-    """Note that somebody looks at a conversation, and has read it; `writing` 1: writes; `left` 1: looks no more."""
+    """Note that somebody looks at a conversation, and has read it; `writing` 1: writes; `left` 1: looks no more.
+
+    Whoever has it open while the customer is erased is led to the page that says so.
+    """
     shop, actor, form = services(), session.actor(), request.form
     customer_id = _known(customer_id)
     left = form.get("left") == "1"
     with writing(shop.engine) as conn:
         found = glance.of(conn, [customer_id])
-        if not found or erasures.is_shell(found[customer_id]):
+        if not found:
             abort(404)
+        if erasures.is_shell(found[customer_id]):
+            return back("conversation.show", customer_id=customer_id)
         desk_inbox.attend(conn, actor, None if left else customer_id, form.get("writing") == "1", shop.clock.now())
         if not left:
             desk_inbox.mark_read(conn, actor, customer_id)

@@ -105,6 +105,24 @@ def test_nothing_can_be_done_with_what_is_left(shop: Shop, hiring: Hire, alice: 
     assert _about(shop, alice) == before
 
 
+def test_the_conversation_says_since_when_there_is_none(shop: Shop, hiring: Hire, alice: int) -> None:
+    """Nothing to answer, no pseudonym; managers find the certificate; who had it open is led there."""
+    sam, mia = hiring("support"), hiring("manager")
+    place, here = f"/console/customers/{alice}/conversation", f"/console/inbox/{alice}/here"
+    mia.post(f"/console/customers/{alice}/privacy/erase", {"digits": ALICE[-4:]})
+    for person, certificate in ((sam, False), (mia, True)):
+        for address in (place, f"{place}?pane=1"):
+            html = person.read(address)
+            assert "Erased on Mon, Mar 2, 2026" in html
+            assert (f"/customers/{alice}/privacy" in html) == certificate
+            assert "erased:" not in html
+            assert not any(word in html for word in ("data-composer", "Take over", "data-note", "/try", "data-desk"))
+            assert ("<html" in html) == (address == place)
+        answer = person.post(here, headers=FETCH)
+        assert (answer.status_code, answer.location) == (303, place)
+    assert shop.one("SELECT count(*) FROM audit_log WHERE action = 'conversation.viewed'") == 0
+
+
 def _about(shop: Shop, customer: int) -> dict[str, int]:
     """Return how many rows each table has about a customer; who looked at what is left is not counted."""
     tables = [table.name for table in metadata.sorted_tables if "customer_id" in table.c and table.name != "audit_log"]

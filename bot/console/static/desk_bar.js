@@ -18,6 +18,7 @@ export function attend(place, room, { acted = () => {}, settle = null } = {}) {
     const id = at;
     const data = new URLSearchParams(writing ? { writing: "1" } : {});
     const answer = await ask(`/console/inbox/${id}/here`, { method: "POST", body: data }).catch(() => null);
+    if (answer?.redirected) return void location.assign(answer.url); // there is no conversation any more
     if (answer?.ok && id === at) show(await answer.text());
   }
 
@@ -82,10 +83,11 @@ export function attend(place, room, { acted = () => {}, settle = null } = {}) {
 
   return {
     act,
-    /** Go to a conversation. */
+    /** Go to a conversation; null: to none. */
     to(id) {
       at = id;
       writing = false;
+      if (!id) place.replaceChildren();
       return sign();
     },
   };

@@ -115,7 +115,7 @@ async function open(id, { focus = true } = {}) {
     body.replaceChildren(nodes(await answer.text()));
     start(body);
     if (focus) pane.focus({ preventScroll: true });
-    await desk.to(id);
+    await desk.to(body.querySelector("[data-conversation]") ? id : null);
   } catch {
     if (mine === asked) toast(words.wordsFailed, "bad");
   } finally {
