@@ -140,24 +140,31 @@ def _list(shop: Services, view: View, me: int, after: int | None) -> List:
 def _shown(conn: Connection, view: View, entries: list[inbox.Entry], now: datetime) -> list[Shown]:
     people = glance.of(conn, [each.customer_id for each in entries])
     of_newest = view.name in ("recent", "left", "flow")  # elsewhere the text that makes them stand there
+    sorted_by = {each.customer_id: each.message_id for each in entries}
     ids = {
         each.customer_id: people[each.customer_id]["newest_id"] if of_newest else each.message_id
         for each in entries
         if each.customer_id in people
     }
-    texts = glance.texts(conn, [each for each in ids.values() if each is not None])
+    texts = glance.texts(conn, [each for each in {*ids.values(), *sorted_by.values()} if each is not None])
     names = staff.names(conn)
     there: dict[int, list[tuple[int, str, bool]]] = {}
     for row in glance.present(conn, now):
         there.setdefault(row["customer_id"], []).append((row["staff_id"], row["name"], row["writing"]))
     return [
-        _one(people[each], texts.get(message_id or 0), names, tuple(there.get(each, ())), now)
+        _one(people[each], texts.get(message_id or 0), by, names, tuple(there.get(each, ())), now)
         for each, message_id in ids.items()
+        for by in [texts.get(sorted_by[each] or 0)]  # the time shown is the one the view is sorted by
     ]
 
 
 def _one(
-    person: Row, text: Row | None, names: Mapping[int, str], there: tuple[tuple[int, str, bool], ...], now: datetime
+    person: Row,
+    text: Row | None,
+    sorted_by: Row | None,
+    names: Mapping[int, str],
+    there: tuple[tuple[int, str, bool], ...],
+    now: datetime,
 ) -> Shown:
     ours = text is not None and text["direction"] == "out"
     fate = fates.fate_of(text, now) if text is not None else None
@@ -172,7 +179,7 @@ def _one(
         words=" ".join(text["words"].split()) if text is not None else "",
         ours=ours,
         picture=bool(text is not None and text["media"]),
-        at=text["created_at"] if text is not None else None,
+        at=sorted_by["created_at"] if sorted_by is not None else None,
         waits_since=person["requested_at"],
         opted_out=person["consent"] == "unsubscribed",
         holder=_name(person["held_by"], names) if held else None,

@@ -16,7 +16,7 @@ from bot.console import inbox_list
 from bot.desk import leases
 from tests.console.conftest import Hire
 from tests.console.people import Person
-from tests.shop import ALICE, BOB, CHARLIE, Shop
+from tests.shop import ALICE, BOB, CHARLIE, NOON, Shop
 
 FETCH = {"X-Requested-With": "fetch"}
 _ENTRY = re.compile(r'<li class="entry" data-id="(\d+)">(.*?)</li>', re.DOTALL)
@@ -86,6 +86,20 @@ def test_it_survives_addresses_that_make_no_sense(shop: Shop, hiring: Hire) -> N
     ):
         assert sam.get(f"/console/inbox?{query}").status_code == 200, query
         assert sam.get(f"/console/inbox/list?{query}", headers=FETCH).status_code == 200, query
+
+
+def test_all_recent_shows_the_times_it_is_sorted_by(shop: Shop, hiring: Hire) -> None:
+    """An answer of ours moves nobody: the words are the newest ones, the time is that of the customer's last text."""
+    for number, who in enumerate((ALICE, BOB)):
+        shop.clock.turn_to(NOON + timedelta(minutes=10 * number))
+        shop.says(who, "AGENT")
+    shop.clock.turn_to(NOON + timedelta(minutes=30))
+    sam, alice = hiring("support"), id_of(shop, ALICE)
+    sam.post(f"/console/customers/{alice}/answer", {"body": "Here I am", "key": "abcdefgh-9"}, headers=FETCH)
+    html = sam.read("/console/inbox?view=recent")
+    times = re.findall(r'class="entry-when"><time datetime="([^"]+)"', html)
+    assert times == ["2026-03-02T17:10:00+00:00", "2026-03-02T17:00:00+00:00"]
+    assert "Here I am" in html
 
 
 def test_numbers_are_half_hidden_from_support(shop: Shop, hiring: Hire) -> None:
