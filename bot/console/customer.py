@@ -62,9 +62,9 @@ def change(customer_id: int) -> Response:
 
 @blueprint.post("/points")
 def adjust(customer_id: int) -> Response:
-    """Give or take points."""
+    """Give or take points; which of the two says the choice, never a minus."""
     shop, form = services(), request.form
-    count = form.get("points", 0, int) * (-1 if form.get("sign") == "take" else 1)
+    count = max(form.get("points", 0, int), 0) * (-1 if form.get("sign") == "take" else 1)
     programme, now = shop.catalog.book.programme, shop.clock.now()
     try:
         outcome = points.adjust(
@@ -113,7 +113,7 @@ def issue(customer_id: int) -> Response:
         )
     except NotPossible as trouble:
         return _page(customer_id, 409, voucher_form=form, voucher_trouble=excuse(trouble))
-    say(_("The voucher is {code}. It is not texted; tell the customer.", code=code))
+    say(_("The voucher is {code}. It is not texted; tell the customer.", code=code), place="vouchers")
     return back("customer.show", customer_id=customer_id, _anchor="vouchers")
 
 
@@ -131,7 +131,7 @@ def revoke(customer_id: int, code: str) -> Response:
         now=shop.clock.now(),
         whose=customer_id,
     )
-    say(_("{code} is void.", code=code))
+    say(_("{code} is void.", code=code), place="vouchers")
     return back("customer.show", customer_id=customer_id, _anchor="vouchers")
 
 
@@ -183,14 +183,15 @@ def _attributes(person: Row) -> Mapping[str, str]:
 
 
 def _tell(outcome: Outcome) -> None:
-    """Say what came of giving or taking points."""
+    """Say what came of giving or taking points, where the page opens again."""
     if outcome.approval_id is not None:
-        say(_("That is above your limit. A manager has to allow it; you will see the answer here."), "warn")
+        words = _("That is above your limit. A manager has to allow it; you will see the answer here.")
+        say(words, "warn", place="points")
     elif outcome.repeated:
-        say(_("That was done already; nothing was changed again."), "warn")
+        say(_("That was done already; nothing was changed again."), "warn", place="points")
     elif outcome.points >= 0:
         given = _n("{count} point given", "{count} points given", outcome.points)
-        say(_("{given}: {balance} now.", given=given, balance=f"{outcome.balance:,}"))
+        say(_("{given}: {balance} now.", given=given, balance=f"{outcome.balance:,}"), place="points")
     else:
         taken = _n("{count} point taken", "{count} points taken", -outcome.points)
-        say(_("{taken}: {balance} now.", taken=taken, balance=f"{outcome.balance:,}"))
+        say(_("{taken}: {balance} now.", taken=taken, balance=f"{outcome.balance:,}"), place="points")

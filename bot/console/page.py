@@ -31,9 +31,12 @@ def page(template: str, status: int = 200, **values: Any) -> Response:
     return answer
 
 
-def say(message: str, kind: str = "good", undo: str | None = None) -> None:
-    """Show a sentence on the next page: `good`, `warn` or `bad`; `undo` is the address a button posts to."""
-    flash({"text": message, "undo": undo}, kind)  # type: ignore[arg-type]
+def say(message: str, kind: str = "good", undo: str | None = None, place: str | None = None) -> None:
+    """Show a sentence on the next page: `good`, `warn` or `bad`; `undo` is the address a button posts to.
+
+    `place` is the card it stands in, for pages that open there and not at their top.
+    """
+    flash({"text": message, "undo": undo, "place": place}, kind)  # type: ignore[arg-type]
 
 
 def excuse(trouble: NotPossible) -> str:

@@ -54,7 +54,7 @@ def adjust(
     """
     reason, key = reason_of(reason), key.strip()
     if points == 0 or abs(points) > MOST:
-        raise NotPossible("Points are a whole number from 1 to {most}, with a minus to take some.", most=MOST)
+        raise NotPossible("Points are a whole number from 1 to {most}.", most=MOST)
     if not key or len(key) > 100:
         raise NotPossible("The page was not complete. Load it again.")
     with deed(engine, programme, customer_id, actor.staff_id, now) as context:
