@@ -67,7 +67,7 @@ def erase(phone: str, confirm: str | None, target: Path | None) -> None:
         customer_id = _one(opened, phone)["id"]
         with reading(opened.engine) as conn:
             seen = erasing.preview(conn, customer_id)
-        goes = [(name, count) for name, count in sorted(seen.counts.items()) if name in holdings.EMPTIED]
+        goes = [(name, _counted(*count)) for name, count in sorted(seen.counts.items()) if name in holdings.EMPTIED]
         table(("what goes", "rows"), goes, right=("rows",))
         for left in seen.left_out:
             say(f"{display(left)} is in use again since it was merged; it stays, as a customer of its own.")
@@ -159,6 +159,11 @@ def _show(seen: merging.Preview) -> None:
         say(f"{name}: the new number's stays, {value} goes.")
     if seen.opts_out:
         say("The old number is opted out; the new one keeps its own consent.")
+
+
+def _counted(rows: int, more: bool) -> str:
+    """Return how many rows there are; a customer with very many is not counted to the last."""
+    return f"at least {rows:,}" if more else str(rows)
 
 
 COMMANDS = (export, erase, certificate, merge, scrub)

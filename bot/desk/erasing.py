@@ -20,12 +20,14 @@ from bot.desk.actor import Actor, NotPossible, note
 from bot.suppression import digest_of
 from storage import customers, erasures, forgetting, holdings, loyalty, merging, scrubbing, search, stock
 from storage.database import reading, writing
+from storage.holdings import Some
 from storage.ids import next_id
 from storage.rows import Row
 
 ROLES = frozenset({"manager", "admin"})
 SMALL = 64 * 1024 * 1024  # bytes; a smaller database is scrubbed at once, a larger one in the night
 NIGHT = range(2, 5)  # o'clock at the shop
+MOST = 10_000  #: rows of a table that are counted beforehand; the erasure itself counts them all
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Preview:
     customer: Row
     numbers: Sequence[str]  #: the customer's and those merged into it
     left_out: Sequence[str]  #: merged numbers that somebody uses again: they are customers of their own
-    counts: Mapping[str, int]  #: table -> rows
+    counts: Mapping[str, Some]  #: table -> rows, as far as they were counted
     points: int
     sending: int  #: texts the carrier is being handed at this moment; they cannot be called back
 
@@ -44,10 +46,11 @@ def preview(conn: Connection, customer_id: int) -> Preview:
     """Say what erasing a customer would delete. Raises NotPossible when there is nobody to erase."""
     row = _erasable(customers.by_id(conn, customer_id))
     mine, others = _numbers(conn, row)
-    total: dict[str, int] = {}
+    total: dict[str, Some] = {}
     for each in mine:
-        for name, count in holdings.counts(conn, each["id"]).items():
-            total[name] = total.get(name, 0) + count
+        for name, count in holdings.some_counts(conn, each["id"], MOST).items():
+            before = total.get(name, Some(0, more=False))
+            total[name] = Some(before.rows + count.rows, before.more or count.more)
     return Preview(
         row,
         [each["phone"] for each in mine],

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from bot.desk import erasing
 from tests.console.conftest import Hire
 from tests.desk.known import MARKS, NAME, PHONE, known_customer
 from tests.shop import ALICE, Shop
@@ -52,6 +53,15 @@ def test_a_manager_erases_after_a_second_look(shop: Shop, hiring: Hire) -> None:
     proof = json.loads(mia.get(path(customer_id, "/certificate.json")).get_data(as_text=True))
     assert (proof["left"], proof["erased_by"]) == ({}, "Mia")
     assert shop.one("SELECT count(*) FROM erasures WHERE customer_id = :c", c=customer_id) == 1
+
+
+def test_very_many_rows_are_not_counted_to_the_last(shop: Shop, hiring: Hire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look before an erasure says "at least" where it stopped counting, and plain numbers elsewhere."""
+    customer_id = known_customer(shop)
+    monkeypatch.setattr(erasing, "MOST", 3)
+    page = hiring("manager").read(path(customer_id, "/erase"))
+    assert "<dt>Texts</dt><dd>at least 3</dd>" in page
+    assert re.search(r"<dt>Notes</dt><dd>\d+</dd>", page)
 
 
 def test_an_erased_customer_has_no_other_page(shop: Shop, hiring: Hire) -> None:

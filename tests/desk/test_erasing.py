@@ -209,9 +209,30 @@ def test_the_preview_counts_what_goes(shop: Shop) -> None:
         gone = erasing.erasures.of(conn, customer_id)["counts"]  # type: ignore[index]
     stays = {holding.table.name for holding in holdings.HOLDINGS if holding.erasing != "delete"}
     assert {name: count for name, count in seen.counts.items() if name not in stays} == {
-        name: count for name, count in gone.items() if name != "ledger"
+        name: (count, False) for name, count in gone.items() if name != "ledger"
     }
     assert seen.numbers == [PHONE]
+
+
+def test_the_preview_counts_no_further_than_it_must(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of somebody with very many texts it says "at least", also of what stands beside texts; the certificate knows."""
+    customer_id = known_customer(shop)
+    monkeypatch.setattr(erasing, "MOST", 3)
+    with reading(shop.services.engine) as conn:
+        counts = holdings.counts(conn, customer_id)
+        seen = erasing.preview(conn, customer_id).counts
+    assert counts["messages"] > 3
+    assert counts["status_log"] > 0
+    assert seen.keys() <= counts.keys()
+    beside = {"messages", "status_log", "search_texts", "staff_answers"}
+    for name, count in seen.items():
+        assert count.rows <= min(counts[name], 3), name
+        assert count.more == (name in beside or counts[name] > 3), name
+        assert count.more or count.rows == counts[name], name
+    erased(shop, customer_id)
+    with reading(shop.services.engine) as conn:
+        proof = certificate(conn, shop.services.catalog.book.programme.shop, customer_id, shop.clock.now())
+    assert proof["deleted"]["messages"] == counts["messages"]
 
 
 def test_every_table_is_in_the_list() -> None:
