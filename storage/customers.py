@@ -60,6 +60,7 @@ customers = Table(
     Column("consent_expires_at", Moment),  #: kept by a trigger on consent_records; None: it does not end
     Column("tier_until", Moment),  #: the points for the tier have gone; it is kept until then
     Column("merged_into", Id),  #: everything is with this customer now
+    Column("failures_since", Moment),  #: somebody of the staff said the number works: older failures do not count
     CheckConstraint("consent IN ('none', 'pending', 'subscribed', 'unsubscribed')", name="consent"),
 )
 _UNPLACED = "consent = 'subscribed' AND (local_zone IS NULL OR (zone IS NOT NULL AND zone <> local_zone))"
@@ -91,6 +92,7 @@ _KNOWN_PHONES = select(customers.c.phone).where(among(customers.c.phone, "phones
 _IDS_BY_PHONES = select(customers.c.phone, customers.c.id).where(among(customers.c.phone, "phones"))
 _BY_PHONE = select(customers).where(customers.c.phone == bindparam("phone"))
 _BY_ID = select(customers).where(customers.c.id == bindparam("id"))
+_SILENT = select(customers.c.id).where(among(customers.c.id, "ids"), customers.c.sendable.is_(False))
 _BY_REFERRAL_CODE = select(customers.c.id).where(customers.c.referral_code == bindparam("code"))
 _FIND_UNPLACED = (
     select(customers.c.id, customers.c.phone, customers.c.zone, customers.c.attributes)
@@ -194,6 +196,11 @@ def by_id(connection: Connection, identifier: int) -> Row | None:
 def by_ids(connection: Connection, ids: Sequence[int]) -> dict[int, Row]:
     """Return customers without locking them."""
     return {row["id"]: row for row in all_rows(connection.execute(_BY_IDS, {"ids": ids}))}
+
+
+def silent(connection: Connection, ids: Sequence[int]) -> list[int]:
+    """Return which of these customers get no texts because the carrier said their number takes none."""
+    return list(connection.execute(_SILENT, {"ids": ids}).scalars())
 
 
 def by_referral_code(connection: Connection, code: str) -> int | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Column, Connection, Table, bindparam, null, select, text, update
+from sqlalchemy import BigInteger, Column, Connection, Table, and_, bindparam, null, or_, select, text, update
 
 from storage.columns import Document, Id, Moment, Words, metadata, partial_index
 from storage.conditions import among
@@ -198,26 +199,41 @@ def _fold(message: dict[str, Any], update_: Row) -> bool:
 
 #: Handset off, blocked, unknown, landline: https://www.twilio.com/docs/api/errors/30003 to 30006.
 UNREACHABLE = ("30003", "30004", "30005", "30006")
+#: "Known litigator": the carrier will not text this number, whatever comes from it.
+LITIGATOR = "30640"
+_ends = messages.c.state.in_(("delivered", "undelivered", "failed"))
 _LATEST_ENDS = (
-    select(messages.c.state, messages.c.error_code)
+    select(messages.c.error_code, messages.c.created_at)
     .where(
         messages.c.customer_id == bindparam("customer_id"),
-        messages.c.direction == "out",
-        messages.c.state.in_(("delivered", "undelivered", "failed")),
+        or_(messages.c.direction == "in", and_(messages.c.direction == "out", _ends)),
     )
     .order_by(messages.c.id.desc())
     .limit(bindparam("count"))
 )
+_REFUSED_WITH = (
+    select(messages.c.id)
+    .where(messages.c.customer_id == bindparam("customer_id"), messages.c.error_code == bindparam("code"))
+    .limit(1)
+)
 
 
-def failures_in_a_row(connection: Connection, customer_id: int, most: int) -> int:
-    """Return how many of a customer's latest messages could not reach the handset, looking at `most` at most."""
+def failures_in_a_row(connection: Connection, customer_id: int, most: int, since: datetime | None = None) -> int:
+    """Return how many of a customer's latest messages could not reach the handset, looking at `most` at most.
+
+    What was delivered ends the row, and so does a text of the customer's own, or the moment `since`.
+    """
     count = 0
     for row in connection.execute(_LATEST_ENDS, {"customer_id": customer_id, "count": most}):
-        if row.error_code not in UNREACHABLE:
+        if row.error_code not in UNREACHABLE or (since is not None and row.created_at < since):
             break
         count += 1
     return count
+
+
+def refused_with(connection: Connection, customer_id: int, code: str) -> bool:
+    """Say whether the carrier ever gave this code for a message to a customer."""
+    return connection.execute(_REFUSED_WITH, {"customer_id": customer_id, "code": code}).first() is not None
 
 
 _OWNERS = select(messages.c.id, messages.c.customer_id).where(among(messages.c.id, "ids"))

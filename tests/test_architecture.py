@@ -37,6 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "bot.loading",
         "bot.occasions",
         "bot.profile",
+        "bot.reachable",
         "bot.reviews",
         "bot.turn",
         "bot.delivery",

@@ -16,6 +16,8 @@ from bot.cli import privacy
 from bot.cli.importing import Importer, Report
 from bot.cli.opened import database, desk, number
 from bot.cli.shown import as_json, picked, say, table, when
+from bot.desk import numbers
+from bot.desk.actor import Actor, NotPossible
 from bot.phone import display
 from storage import conversations, loyalty, messages, vouchers
 from storage.customers import by_phone
@@ -23,6 +25,7 @@ from storage.customers import customers as people
 from storage.database import reading
 from storage.rows import Row, all_rows
 
+_OPERATOR = Actor(None, "command line", "admin")
 _ENTRY = ("kind", "points", "key", "reason", "at", "expires_at", "reverses")
 _VOUCHER = ("code", "name", "reward", "cost", "status", "issued_at", "ends_at", "redeemed_at", "redeemed_by")
 _REFUSED_SHOWN = 20
@@ -83,6 +86,7 @@ def _print(row: Row, facts: dict[str, Any]) -> None:
         ("Bought", f"{row['purchases']} times, {row['spent_minor'] / 100:,.2f} in all" if row["purchases"] else None),
         ("Is in", f"{place['flow']}.{place['state']}" if place else None),
         ("Messages", facts["messages"]),
+        ("Texts", None if row["sendable"] else "none: the carrier says this number takes no texts"),
     ]
     table(("", ""), [line for line in about if line[1] is not None])
     if facts["vouchers"]:
@@ -163,6 +167,31 @@ def _tell(result: Report, check: bool, file: Path | None) -> None:
         file.write_text("line,remark\n" + "".join(f'{line},"{remark}"\n' for line, remark in result.remarks))
     verb = "would be imported" if check else "imported"
     say(f"{result.imported} {verb}, {result.known} known already, {result.refused} refused.")
+
+
+@customers.command("text-again")
+@click.argument("phone", metavar="NUMBER")
+def text_again(phone: str) -> None:
+    """Let texts go to a number that was marked as taking none, because somebody knows that it works.
+
+    A text from the number, or one that was delivered, takes the mark away by itself. Consent stays as it is; the
+    audit log notes it. Exit code 1 when nobody has this number, or it is not marked.
+
+    \b
+    Example:
+      python -m bot customers text-again +12015550123
+    """
+    with desk() as opened:
+        with reading(opened.engine) as conn:
+            row = by_phone(conn, number(phone))
+        if row is None:
+            click.echo(f"Nobody has the number {phone}.", err=True)
+            raise SystemExit(1)
+        try:
+            numbers.text_again(opened.engine, _OPERATOR, row["id"], opened.clock.now())
+        except NotPossible as trouble:
+            raise click.ClickException(str(trouble)) from None
+    say(f"{display(row['phone'])} gets texts again.")
 
 
 for _command in privacy.COMMANDS:

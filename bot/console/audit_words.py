@@ -30,6 +30,7 @@ _SAID: Mapping[str, Said] = {
     "lesson.forgotten": Said("took a lesson for the bot back"),
     "lesson.taught": Said("taught the bot"),
     "note.added": Said("wrote a note"),
+    "number.cleared": Said("let texts go to the number again"),
     "points.adjusted": Said("gave or took points"),
     "points.allowed": Said("allowed points"),
     "points.asked": Said("asked a second person to allow points"),

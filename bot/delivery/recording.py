@@ -116,8 +116,9 @@ def take_consequences(conn: Connection, told: Sequence[Told], now: datetime, lim
         elif kind == "bad_number" and each.customer_id is not None:
             _mark_bad(conn, each.customer_id, each.code, now)
         elif kind == "unreachable" and each.customer_id is not None:
-            most = limits.unreachable_after
-            if statuses.failures_in_a_row(conn, each.customer_id, most) >= most:
+            most, known = limits.unreachable_after, customers.by_id(conn, each.customer_id)
+            since = known["failures_since"] if known else None
+            if statuses.failures_in_a_row(conn, each.customer_id, most, since) >= most:
                 _mark_bad(conn, each.customer_id, each.code, now)
         elif kind == "stop":
             stop(conn, EVERYTHING, each.code, each.reason, now)

@@ -12,7 +12,8 @@ from bot.carrier.port import StatusReported
 from bot.catalog import Catalog
 from bot.delivery.recording import Told, lock_for, take_consequences
 from bot.engine.programme import Limits
-from storage import statuses
+from bot.reachable import number_works
+from storage import customers, statuses
 from storage.database import writing
 
 
@@ -52,8 +53,13 @@ class Statuses:
             if any(report.error_code for report in reports):
                 lock_for(conn, _told_of(statuses.whose(conn, updates)))
             moved = statuses.move_forward(conn, updates)
+            delivered = sorted({m.customer_id for m in moved if m.state == "delivered" and m.customer_id is not None})
+            silent = customers.silent(conn, delivered) if delivered else []
             told = [Told(m.error_code, m.message_id, m.customer_id) for m in moved if m.error_code]
             take_consequences(conn, told, reports[-1].at, self._limits())
+        if silent:  # afterwards, because customers are locked before their messages
+            with writing(self.engine) as conn:
+                number_works(conn, customers.lock_by_id(conn, silent).values())
 
     def _limits(self) -> Limits:
         return self.catalog.book.programme.limits if self.catalog is not None else Limits()

@@ -13,7 +13,7 @@ from bot.loading import load_customers
 from bot.settings import Settings
 from bot.turn.loaded import Loaded
 from bot.turn.understanding import decide_event
-from bot.turn.wave import Wave
+from bot.turn.wave import Wave, hear
 from storage import customers, inbound, messages, stock
 from storage.rows import Row
 
@@ -38,6 +38,7 @@ def replay(conn: Connection, message_id: int, book: Book, settings: Settings, co
     if decision.error:
         return False
     context = wave.context(customer, None, message_id)
+    hear(context)
     apply_conversations(decision.conversations, context)
     apply_all(decision.effects, context)
     wave.flush()

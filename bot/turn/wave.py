@@ -13,6 +13,7 @@ from bot.catalog import Book
 from bot.engine.conversation import Customer
 from bot.engine.decision import Decision
 from bot.engine.events import Event, FactRecorded, MessageReceived
+from bot.reachable import may_get_texts_again
 from bot.settings import Settings
 from bot.turn.answer import Answer, Reply, Result
 from bot.turn.inbound import carrier_answers, inbound_row
@@ -77,6 +78,8 @@ class Wave:
         inbound_id = next_id() if text else None
         context = self.context(customer, text, inbound_id)
         context.carrier_answers = carrier_answers(self.settings.keywords, text, decision)
+        if text is not None:
+            hear(context)
         before = len(self.rows.messages)
         apply_conversations(decision.conversations, context)
         apply_all(decision.effects, context)
@@ -99,6 +102,12 @@ class Wave:
         inbound_id = next_id()
         self.rows.messages.append(inbound_row(event, inbound_id, None, None, self.now))
         return Answer("not_a_person", inbound_id)
+
+
+def hear(context: Context) -> None:
+    """A text came from the number, so it works: if it was marked as taking none, it is texted again."""
+    if not context.sendable and may_get_texts_again(context.conn, context.customer.id):
+        context.change()["sendable"] = context.sendable = True
 
 
 def _count_purchase(event: FactRecorded, context: Context) -> None:
