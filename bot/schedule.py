@@ -231,7 +231,7 @@ def _timer_fired(row: Any, now: datetime) -> TimerFired:
         timer_id=row["id"],
         kind=row["kind"],
         customer_id=row["customer_id"],
-        at=now,
+        at=row["due_at"],
         conversation_id=row["conversation_id"],
         turn_no=row["turn_no"],
         step=row["step"],
@@ -247,4 +247,5 @@ def _fact_recorded(row: Any, now: datetime) -> FactRecorded:
         customer_id=row["customer_id"],
         at=row["recorded_at"],
         data=row["data"] or {},
+        due_at=None if row["troubles"] else row["due_at"],
     )

@@ -174,4 +174,5 @@ def _row(
         "encoding": words.cost.encoding,
         "created_at": now,
         "send_after": now,
+        "deadline": now + turns.catalog.book.programme.limits.staff_relevant,
     }

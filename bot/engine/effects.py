@@ -20,7 +20,7 @@ class SendMessage:
     state: str | None
     segments: int
     encoding: Literal["GSM-7", "UCS-2"]
-    deadline: datetime | None = None  #: after this the message is pointless and dropped
+    deadline: datetime  #: after this the message is pointless and dropped
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ class MessageReceived:
 class TimerFired:
     """A timer's moment came: the deadline of a state, or a reminder that starts a flow.
 
-    A deadline whose `turn_no` is not the conversation's any more is void.
+    `at` is that moment, however much later somebody takes it. A deadline whose `turn_no` is not the
+    conversation's any more is void.
     """
 
     timer_id: int
@@ -52,13 +53,17 @@ class TimerFired:
 
 @dataclass(frozen=True, slots=True)
 class FactRecorded:
-    """Something happened outside the conversation: `purchase_recorded` with `{amount_minor: 450}`."""
+    """Something happened outside the conversation: `purchase_recorded` with `{amount_minor: 450}`.
+
+    `at` is when, however much later somebody takes it.
+    """
 
     fact_id: int
     name: str
     customer_id: int
     at: datetime
     data: Mapping[str, Any] = field(default_factory=dict)
+    due_at: datetime | None = None  #: it was to be taken only then; None: at once
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,10 +135,12 @@ def _deadline(turn: Turn, timer: TimerFired) -> None:
     turn.marketing = turn.marketing or frame.compiled.flow.kind == "marketing"
     reason = turn.allows(frame.compiled)
     if after.remind is not None:
+        if reason is None and _overtaken(turn, frame, timer):
+            reason = "no later step is due"
         refused = () if reason is None else (reason,)
         turn.note(Step(frame.compiled.flow.name, frame.state, "silence", None, short_place(after.place), refused))
         if reason is None:
-            turn.say(frame, after.remind, deadline=turn.now + _FRESH)
+            turn.say(frame, after.remind, deadline=timer.at + _FRESH)
         return
     if reason is not None:
         turn.note(Step(frame.compiled.flow.name, frame.state, "not allowed", None, short_place(after.place), (reason,)))
@@ -150,6 +152,13 @@ def _deadline(turn: Turn, timer: TimerFired) -> None:
         for child in [other for other in turn.frames if other.relation == "called" and other.parent_id == frame.id]:
             _end_called(turn, child)
         walking.proceed(turn, frame)
+
+
+def _overtaken(turn: Turn, frame: Frame, timer: TimerFired) -> bool:
+    """Say whether a later step of the state is due too: after an outage nobody is reminded of what ends now."""
+    after = frame.definition.after
+    began = timer.at - after[timer.step].delay
+    return any(began + each.delay <= turn.now for each in after[timer.step + 1 :])
 
 
 def _go_on_waiting(turn: Turn, frame: Frame, step: int) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from typing import Literal
 
+GOODBYE_RELEVANT = timedelta(days=1)  #: the confirmation of an opt-out; later it would be one more text
+
 
 @dataclass(frozen=True, slots=True)
 class Shop:
@@ -73,6 +75,19 @@ class Limits:
     support_points: int = 100  #: what staff may give or take at once and in a day; more needs a second person
     manager_points: int = 1000  #: the same for managers and administrators
     blackouts: tuple[tuple[date, date], ...] = ()  #: no marketing from a day to a day, both included
+    replies_relevant: timedelta = timedelta(hours=4)  #: an answer that comes later answers nothing any more
+    staff_relevant: timedelta = timedelta(hours=12)  #: the same for what one of the staff wrote
+    service_relevant: timedelta = timedelta(days=1)  #: unasked service texts of flows that do not say `relevant`
+    marketing_relevant: timedelta = timedelta(days=2)  #: marketing texts of flows that do not say `relevant`
+
+    def relevance(self, purpose: str) -> timedelta:
+        """Return after what time a text is pointless and dropped."""
+        return {
+            "reply": self.replies_relevant,
+            "staff": self.staff_relevant,
+            "service": self.service_relevant,
+            "marketing": self.marketing_relevant,
+        }.get(purpose, GOODBYE_RELEVANT)
 
 
 @dataclass(frozen=True, slots=True)

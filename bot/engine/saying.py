@@ -24,10 +24,10 @@ class Line:
 
     body: str
     purpose: Purpose
+    deadline: datetime  #: after this it is pointless
     conversation_id: int | None = None
     flow: str | None = None
     state: str | None = None
-    deadline: datetime | None = None  #: after this it is pointless
 
 
 def purpose_of(turn: Turn, frame: Frame | None) -> Purpose:
@@ -59,7 +59,7 @@ def _goodbye(turn: Turn, lines: list[Line]) -> list[Line]:
         return []
     first = lines[0]
     body = "\n".join(line.body for line in lines)
-    return [Line(body, first.purpose, first.conversation_id, first.flow, first.state)]
+    return [replace(first, body=body)]
 
 
 def _joined(turn: Turn, lines: Iterable[Line]) -> Iterator[Line]:

@@ -168,6 +168,9 @@ def settle(turn: Turn) -> None:
     for frame in [frame for frame in turn.frames if frame.id in turn.muted]:
         if not frame.ended:
             abandon(turn, frame, "not_allowed")
+    for frame in [frame for frame in turn.frames if frame.id in turn.late and frame.moved]:
+        if not frame.ended:  # nobody hears what it would wait for
+            abandon(turn, frame, "too_late")
     if any(frame.fresh for frame in turn.frames):
         for frame in [frame for frame in turn.frames if frame.quiet and not frame.fresh]:
             if not frame.ended:

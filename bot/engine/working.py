@@ -17,7 +17,7 @@ from bot.engine.conversation import Conversation, Customer
 from bot.engine.decision import Step
 from bot.engine.definition import Text
 from bot.engine.effects import Effect
-from bot.engine.events import Event, MessageReceived
+from bot.engine.events import Event, FactRecorded, MessageReceived, TimerFired
 from bot.engine.frame import Frame
 from bot.engine.machine import Compiled
 from bot.engine.message import Formats, Voice, choose, render, voice
@@ -50,6 +50,7 @@ class Turn:
         "ids",
         "keys",
         "language",
+        "late",
         "lines",
         "lost",
         "marketing",
@@ -96,6 +97,7 @@ class Turn:
         self.awarded: int = 0  #: points given in this turn
         self.marketing = False  #: a marketing flow has a part in this turn
         self.muted: set[int] = set()  #: conversations that had something to say and were not allowed to
+        self.late: set[int] = set()  #: conversations whose words come too late to be sent
         self.was_out = customer.consent == "unsubscribed"
         self.opted_out = False  #: the customer left in this turn
         self.lost: list[Conversation] = []  #: open ones whose revision cannot be read any more
@@ -119,6 +121,14 @@ class Turn:
     def by_text(self) -> bool:
         """Say whether the customer's own text caused this turn."""
         return isinstance(self.event, MessageReceived)
+
+    @property
+    def since(self) -> datetime:
+        """Return when the turn's cause came about: a fact or a timer may wait long for a process that takes it."""
+        event = self.event
+        if isinstance(event, FactRecorded):
+            return event.due_at or event.at
+        return event.at if isinstance(event, TimerFired) else self.now
 
     @property
     def held(self) -> bool:
@@ -217,19 +227,25 @@ class Turn:
         extra: Mapping[str, Any] | None = None,
         deadline: datetime | None = None,
     ) -> None:
-        """Say a text, unless the customer is out and did not ask. After `deadline` it is pointless."""
+        """Say a text, unless the customer is out and did not ask.
+
+        After `deadline` it is pointless; without one, when the flow's or the purpose's time is over, counted from
+        the turn's cause. A text that is late already is kept for the books, and never sent.
+        """
         if self.was_out and not self.by_text and self.customer.consent == "unsubscribed":
             if frame is not None:
                 self.muted.add(frame.id)
             return
         body = self.rendered(frame, text, extra).strip()
         purpose = purpose_of(self, frame)
-        if deadline is None and frame is not None and not self.by_text and frame.compiled.flow.relevant is not None:
-            deadline = self.now + frame.compiled.flow.relevant
+        own = None if frame is None or self.by_text else frame.compiled.flow.relevant
+        deadline = deadline or self.since + (own or self.programme.limits.relevance(purpose))
+        if frame is not None and deadline <= self.now:
+            self.late.add(frame.id)
         if frame is None:
-            self.lines.append(Line(body, purpose, deadline=deadline))
+            self.lines.append(Line(body, purpose, deadline))
         else:
-            self.lines.append(Line(body, purpose, frame.id, frame.compiled.flow.name, frame.state, deadline))
+            self.lines.append(Line(body, purpose, deadline, frame.id, frame.compiled.flow.name, frame.state))
 
 
 def _language(customer: Customer) -> str:

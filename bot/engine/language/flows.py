@@ -212,7 +212,11 @@ FLOW = Record(
             required=True,
         ),
         Field("description", Words("a description", 500), "one line for colleagues"),
-        Field("relevant", Duration(), "what it says unasked is dropped when it could not go out within this time"),
+        Field(
+            "relevant",
+            Duration(),
+            "what it says unasked is dropped when it could not go out within this time of its cause; absent: `limits`",
+        ),
         Field(
             "handed_back",
             OneOf("way", get_args(HandBack)),

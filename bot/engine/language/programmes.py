@@ -187,6 +187,12 @@ LIMITS = Record(
         Field("service_per_day", _SOME, "unasked service texts to one customer in 24 hours; absent: no limit"),
         Field("unreachable_after", _SOME, "texts in a row that reach nobody, then the number gets none; default 3"),
         Field("same_text_within", Duration(), "the same marketing text is not sent twice in this time; default 1 day"),
+        Field(
+            "replies_relevant", Duration(), "an answer that could not go out within this is dropped; default 4 hours"
+        ),
+        Field("staff_relevant", Duration(), "the same for what one of the staff wrote; default 12 hours"),
+        Field("service_relevant", Duration(), "unasked service texts of flows without `relevant`; default 1 day"),
+        Field("marketing_relevant", Duration(), "marketing texts of flows without `relevant`; default 2 days"),
         Field("opens", Clock(), "unasked texts may begin"),
         Field("closes", Clock(), "from here on they wait"),
         Field("sunday_opens", Clock(), "later on Sundays"),
