@@ -117,7 +117,7 @@ def test_a_reply_that_could_not_go_out_is_dropped_after_hours(shop: Shop) -> Non
     queued = "select state, reason from messages where in_reply_to = :id and send_after is not null"
     assert [row["state"] for row in shop.rows(queued, id=kept)] == ["queued"]
     shop.clock.turn_to(shop.clock.now() + 3 * DAY + 14 * HOUR)
-    shop.services.delivery.drain(shop.clock.now())
+    shop.services.delivery.drain(shop.clock.now)
     told = "select state, reason from messages where in_reply_to = :id and reason = 'too_late'"
     assert [row["state"] for row in shop.rows(told, id=kept)] == ["suppressed"]
 
