@@ -41,21 +41,12 @@ _CHARGE = (
         served=bindparam("new_served", type_=Document),
     )
 )
-_until = bindparam("until", type_=Moment)
-_PAUSE = for_both(
-    lambda insert: (
-        insert(budgets)
-        .values(
-            sender=bindparam("the_sender"),
-            tokens=0,
-            refilled_at=bindparam("now", type_=Moment),
-            day=bindparam("today", type_=Date),
-            used=0,
-            paused_until=_until,
-        )
-        .on_conflict_do_update(index_elements=["sender"], set_={"paused_until": _until})
-    )
+_PAUSE = (
+    update(budgets)
+    .where(budgets.c.sender == bindparam("the_sender"))
+    .values(refusals=bindparam("new_refusals"), paused_until=bindparam("until", type_=Moment))
 )
+_REFUSED = select(budgets.c.sender).where(budgets.c.refusals > 0)
 _PAUSED = select(budgets.c.sender).where(budgets.c.paused_until > bindparam("now", type_=Moment))
 
 
@@ -78,10 +69,15 @@ def charge(connection: Connection, rows: Sequence[Row]) -> None:
     write_many(connection, _CHARGE, parameters)
 
 
-def pause(connection: Connection, sender: str, until: datetime, now: datetime) -> None:
-    """Let nobody claim for this sender (`*`: for any) before `until`."""
-    values = {"the_sender": sender, "until": until, "now": now, "today": now.date()}
-    connection.execute(_PAUSE[connection.dialect.name], values)
+def pause(connection: Connection, rows: Sequence[Row]) -> None:
+    """Let nobody claim for these senders (`*`: for any) before `until`: `sender`, `until`, `refusals` of each."""
+    names = (("the_sender", "sender"), ("until", "until"), ("new_refusals", "refusals"))
+    write_many(connection, _PAUSE, [{ours: row[name] for ours, name in names} for row in rows])
+
+
+def refused(connection: Connection) -> set[str]:
+    """Return the senders the carrier refused when it was asked last, paused now or not."""
+    return set(connection.execute(_REFUSED).scalars())
 
 
 def paused(connection: Connection, now: datetime) -> set[str]:

@@ -102,6 +102,11 @@ _EARLY = (
 )
 
 
+_EARLY_CODES = select(status_log.c.sid, status_log.c.error_code).where(
+    among(status_log.c.sid, "sids"), status_log.c.message_id.is_(None), status_log.c.error_code.is_not(None)
+)
+
+
 def move_forward(connection: Connection, updates: Sequence[Row]) -> list[Moved]:
     """Record what the carrier reported of outbound messages and move them forward; return those that moved.
 
@@ -136,6 +141,11 @@ def catch_up(connection: Connection, sids: dict[str, int]) -> list[Moved]:
         return []
     early = all_rows(connection.execute(_EARLY, {"sids": list(sids)}))
     return _move(connection, [(sids[row["sid"]], dict(row)) for row in early])
+
+
+def early_codes(connection: Connection, sids: Sequence[str]) -> list[tuple[str, str]]:
+    """Return `(sid, error code)` of what was reported of these sids before we knew whose they are."""
+    return [(sid, code) for sid, code in connection.execute(_EARLY_CODES, {"sids": sids})] if sids else []
 
 
 def _known_ids(connection: Connection, updates: Sequence[Row]) -> list[int | None]:

@@ -17,7 +17,8 @@ Consequence = Literal[
     "stop_sender",  #: this sender cannot send: its messages wait until somebody resumes it
     "configuration",  #: somebody has to change a setting at the carrier: alarm
     "our_bug",  #: we should have known better: alarm
-    "slow_down",  #: not taken; all workers wait a little
+    "slow_down",  #: not taken; all workers wait a little, longer each time
+    "sender_full",  #: not taken; this sender's messages wait for minutes, longer each time
 ]
 
 CONSEQUENCES: Mapping[str, Consequence] = {
@@ -29,7 +30,7 @@ CONSEQUENCES: Mapping[str, Consequence] = {
     "21606": "configuration",  # the sender cannot send to this number
     "21608": "configuration",  # trial account, number not verified
     "21610": "opted_out",
-    "21611": "slow_down",  # the sender's queue is full
+    "21611": "sender_full",  # the sender's queue is full
     "21612": "configuration",  # no route for this pair of numbers
     "21614": "bad_number",  # not a mobile number
     "21617": "our_bug",  # longer than 1,600 characters
@@ -53,7 +54,7 @@ CONSEQUENCES: Mapping[str, Consequence] = {
 # sees the text as undelivered and can write or call.
 
 #: A refusal with one of these says nothing against the message: it waits with the others.
-WAITS = frozenset({"stop", "stop_sender", "slow_down"})
+WAITS = frozenset({"stop", "stop_sender", "slow_down", "sender_full"})
 
 
 def consequence_of(code: str | int | None) -> Consequence | None:

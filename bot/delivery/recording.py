@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,9 +13,10 @@ from sqlalchemy.exc import DBAPIError
 from bot import telemetry
 from bot.delivery.codes import WAITS, consequence_of
 from bot.delivery.crew import Outcome
+from bot.delivery.pausing import pause_for
 from bot.delivery.sender import EVERYTHING, stop
 from bot.engine.programme import Limits
-from storage import budgets, consent, customers, messages, outbox, statuses, timers
+from storage import consent, customers, messages, outbox, statuses, timers
 from storage.database import writing
 from storage.ids import next_id
 
@@ -24,7 +25,6 @@ _LIMITS = Limits()  # a programme's own, where nothing is known of it
 LOOK_AFTER = timedelta(seconds=20)  # a carrier's list lags a little behind what it took
 _FIRST_PAUSE = timedelta(seconds=5)
 _OUTAGE = timedelta(days=1)  # a carrier that cannot be reached is not the message's fault
-_BREATH = timedelta(seconds=1)  # all workers' pause when the carrier asks for less
 
 
 def pause(attempts: int) -> timedelta:
@@ -71,18 +71,21 @@ def _record(conn: Connection, outcomes: Sequence[Outcome], now: datetime, limits
         for o in outcomes
         if consequence_of(o.code)
     ]
-    lock_for(conn, told)
     taken = [outcome for outcome in outcomes if outcome.result == "sent"]
+    by_sid = {outcome.sid: outcome.row for outcome in taken if outcome.sid}
+    known = [(by_sid[sid], code) for sid, code in statuses.early_codes(conn, list(by_sid))]
+    lock_for(conn, [*told, *(Told(code, row["id"], row["customer_id"]) for row, code in known)])
+    pauses = pause_for(conn, outcomes, now)
     moved = outbox.sent(conn, [{"id": o.row["id"], "sid": o.sid, "at": now} for o in taken])
     for outcome in outcomes:
         if outcome.result != "sent":
-            _put_aside(conn, outcome, now)
+            _put_aside(conn, outcome, now, pauses)
     early = [Told(m.error_code, m.message_id, m.customer_id) for m in moved if m.error_code and m.state != "delivered"]
-    lock_for(conn, early)
+    lock_for(conn, early)  # most are locked by now: others were reported in this very moment
     take_consequences(conn, [*told, *early], now, limits)
 
 
-def _put_aside(conn: Connection, outcome: Outcome, now: datetime) -> None:
+def _put_aside(conn: Connection, outcome: Outcome, now: datetime, pauses: Mapping[str, datetime]) -> None:
     row, attempts = outcome.row, outcome.row["attempts"]
     if outcome.result == "late":
         outbox.put_back(conn, row["id"], now, counted=False, attempt=attempts)
@@ -90,7 +93,8 @@ def _put_aside(conn: Connection, outcome: Outcome, now: datetime) -> None:
         outbox.finish(conn, row["id"], "unknown", outcome.reason, outcome.code, now + LOOK_AFTER, attempt=attempts)
     elif consequence_of(outcome.code) in WAITS:
         # The message is not to blame: it waits, however often, as long as it matters at all.
-        outbox.put_back(conn, row["id"], now + pause(attempts), counted=False, attempt=attempts)
+        later = max(now + pause(attempts), *(pauses.get(name, now) for name in (EVERYTHING, row["sender"])))
+        outbox.put_back(conn, row["id"], later, counted=False, attempt=attempts)
     elif outcome.result == "refused":
         outbox.finish(conn, row["id"], "failed", outcome.reason, outcome.code, attempt=attempts)
     elif attempts >= MOST_ATTEMPTS and (outcome.result != "unreachable" or now - row["created_at"] > _OUTAGE):
@@ -125,8 +129,6 @@ def take_consequences(conn: Connection, told: Sequence[Told], now: datetime, lim
         elif kind == "stop_sender":
             row = messages.by_id(conn, each.message_id)
             stop(conn, row["sender"] if row else each.sender, each.code, each.reason, now)
-        elif kind == "slow_down":
-            budgets.pause(conn, EVERYTHING, now + _BREATH * random.uniform(0.5, 1.5), now)
         elif kind in ("filtered", "configuration", "our_bug"):
             telemetry.alarm(kind, code=each.code, message=each.message_id)
 
