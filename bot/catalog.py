@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -141,6 +141,20 @@ def _read_flow(text: str, file: str) -> tuple[Flow | None, Sequence[Finding]]:
     return flow, tuple(findings)
 
 
+@lru_cache(maxsize=256)
+def _compile(source: Source) -> Compiled:
+    """Compile a good flow once, whatever the number of its revision is in this or that database."""
+    flow, _ = _read_flow(source.text, f"{source.name}.yaml")
+    assert flow is not None
+    return compile_flow(flow, 0)
+
+
+@lru_cache(maxsize=4)
+def _router(sources: tuple[Source, ...]) -> Router:
+    """Build the router of a set of files, once for the same set."""
+    return Router(load_lexicon(), _read_set(sources).flows)
+
+
 def _compile_again(row: Mapping[str, Any] | None, revision_id: int) -> Compiled:
     """Compile a revision of long ago. This release may read fewer things than the one that published it."""
     try:
@@ -162,7 +176,6 @@ class Catalog:
         self._compiled: dict[int, Compiled] = {}
         self._seen: tuple[tuple[str, int, int], ...] = ()
         self._lock = threading.Lock()
-        self._lexicon = load_lexicon()
         self._book: Book | None = None
 
     @property
@@ -246,17 +259,17 @@ class Catalog:
         except IntegrityError:  # another process published the same files at the same moment
             ids = self._store(sources, now)
         compiled: dict[str, Compiled] = {}
-        for name, flow in reading_.flows.items():
+        for name in reading_.flows:
             revision_id = ids[name]
             if revision_id not in self._compiled:
-                self._compiled[revision_id] = compile_flow(flow, revision_id)
+                self._compiled[revision_id] = replace(_compile(sources[name]), revision_id=revision_id)
             compiled[name] = self._compiled[revision_id]
         return Book(
             programme=reading_.programme,
             phrases=reading_.phrases,
             flows=dict(reading_.flows),
             compiled=compiled,
-            router=Router(self._lexicon, reading_.flows),
+            router=_router(tuple(sources.values())),
             catalog=self,
         )
 

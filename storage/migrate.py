@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -92,8 +93,9 @@ def _config() -> Config:
     return config
 
 
+@cache
 def head() -> str | None:
-    """Return the revision this release needs."""
+    """Return the revision this release needs. Looked for once: it costs more than a look into a database."""
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 

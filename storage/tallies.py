@@ -11,22 +11,22 @@ from sqlalchemy import (
     Column,
     Connection,
     Date,
-    Select,
     Table,
+    and_,
+    bindparam,
     case,
     delete,
     func,
-    literal_column,
     select,
     union,
 )
 
-from storage.columns import Words, metadata
+from storage.columns import Moment, Words, metadata
 from storage.consent import consent_records
 from storage.handoffs import handoffs
 from storage.loyalty import ledger
 from storage.messages import messages
-from storage.rows import insert_rows
+from storage.rows import Row, insert_rows
 from storage.vouchers import vouchers
 
 tallies = Table(
@@ -51,9 +51,12 @@ class Tally(NamedTuple):
     value: int
 
 
+_FORGET = delete(tallies).where(tallies.c.day == bindparam("the_day"))
+
+
 def write(connection: Connection, day: date, counted: Sequence[Tally]) -> None:
     """Put a day's numbers in the place of those that were counted before."""
-    connection.execute(delete(tallies).where(tallies.c.day == day))
+    connection.execute(_FORGET, {"the_day": day})
     rows = [{"day": day, "measure": each.measure, "part": each.part, "value": each.value} for each in counted]
     insert_rows(connection, tallies, rows)
 
@@ -93,120 +96,129 @@ def first_moment(connection: Connection) -> datetime | None:
     return min((moment for moment in found if moment is not None), default=None)
 
 
+_start, _end = bindparam("start", type_=Moment), bindparam("end", type_=Moment)
+_messages, _records, _handoffs = messages.c, consent_records.c, handoffs.c
+_written = and_(_messages.created_at >= _start, _messages.created_at < _end)
+_recorded = and_(_records.at >= _start, _records.at < _end)
+_requested = and_(_handoffs.requested_at >= _start, _handoffs.requested_at < _end)
+
+_writer = case(
+    (_messages.direction == "in", "customer"),
+    (_messages.staff_id.is_not(None), "staff"),
+    else_=func.coalesce(_messages.purpose, "service"),
+).label("writer")
+_code = func.coalesce(_messages.error_code, "").label("code")
+_TEXTS = (
+    select(
+        _writer,
+        _messages.state,
+        _code,
+        func.count(),
+        func.coalesce(func.sum(case((_messages.misunderstood.is_not(None), 1), else_=0)), 0),
+        func.coalesce(func.sum(_messages.segments), 0),
+    )
+    .where(_written)
+    .group_by(_writer, _messages.state, _code)
+)
+
+_wrote = (
+    select(_messages.customer_id)
+    .where(_written, _messages.direction == "in", _messages.customer_id.is_not(None))
+    .distinct()
+    .subquery()
+)
+_needed = union(
+    select(_handoffs.customer_id).where(_requested),
+    select(_messages.customer_id).where(_written, _messages.staff_id.is_not(None)),
+).subquery()
+_ACTIVE = select(func.count()).select_from(_wrote)
+_NEEDED_PERSON = select(func.count()).where(_wrote.c.customer_id.in_(select(_needed.c.customer_id)))
+
+_JOINED_AND_LEFT = (
+    select(_records.status, _records.how, func.count())
+    .where(_recorded, _records.status.in_(("subscribed", "unsubscribed")))
+    .group_by(_records.status, _records.how)
+)
+_last_flow = (
+    select(_messages.flow)
+    .where(
+        _messages.customer_id == _records.customer_id,
+        _messages.purpose == "marketing",
+        _messages.sent_at <= _records.at,
+        _messages.sent_at > bindparam("cause_since", type_=Moment),
+    )
+    .order_by(_messages.sent_at.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_left = (
+    select(func.coalesce(_last_flow, "").label("flow")).where(_recorded, _records.status == "unsubscribed").subquery()
+)
+_LEFT_AFTER = select(_left.c.flow, func.count()).group_by(_left.c.flow)
+
+_POINTS = (
+    select(ledger.c.kind, func.sum(ledger.c.points))
+    .where(ledger.c.at >= _start, ledger.c.at < _end)
+    .group_by(ledger.c.kind)
+)
+_what = func.coalesce(vouchers.c.reward, vouchers.c.name).label("what")
+_REDEEMED = (
+    select(_what, func.count()).where(vouchers.c.redeemed_at >= _start, vouchers.c.redeemed_at < _end).group_by(_what)
+)
+
+_answered_at = (
+    select(func.min(_messages.created_at))
+    .where(
+        _messages.customer_id == _handoffs.customer_id,
+        _messages.staff_id.is_not(None),
+        _messages.created_at >= _handoffs.requested_at,
+    )
+    .scalar_subquery()
+)
+_WAITS = select(_handoffs.requested_at, _answered_at.label("answered_at")).where(_requested)
+
+
 def count(connection: Connection, start: datetime, end: datetime) -> list[Tally]:
     """Count everything that happened from `start` until before `end`."""
+    within = {"start": start, "end": end}
     counted = [
-        *_texts(connection, start, end),
-        *_customers(connection, start, end),
-        *_consent(connection, start, end),
-        *_points(connection, start, end),
-        *_vouchers(connection, start, end),
-        *_waits(connection, start, end),
+        *_texts(connection, within),
+        *_customers(connection, within),
+        *_consent(connection, within),
+        *(Tally("points", kind, int(points)) for kind, points in connection.execute(_POINTS, within)),
+        *(Tally("redeemed", what, found) for what, found in connection.execute(_REDEEMED, within)),
+        *_waits(connection, within),
     ]
     return [each for each in counted if each.value]
 
 
-def _texts(connection: Connection, start: datetime, end: datetime) -> Iterator[Tally]:
+def _texts(connection: Connection, within: Row) -> Iterator[Tally]:
     """Count texts by who wrote them and what became of them; `segments` is what the carrier charges for."""
-    writer = case(
-        (messages.c.direction == "in", "customer"),
-        (messages.c.staff_id.is_not(None), "staff"),
-        else_=func.coalesce(messages.c.purpose, "service"),
-    ).label("writer")
-    code = func.coalesce(messages.c.error_code, "").label("code")
-    missed = func.coalesce(func.sum(case((messages.c.misunderstood.is_not(None), 1), else_=0)), 0)
-    segments = func.coalesce(func.sum(messages.c.segments), 0)
-    within = (messages.c.created_at >= start, messages.c.created_at < end)
-    query = select(writer, messages.c.state, code, func.count(), missed, segments).where(*within)
-    for by, state, error, found, misses, charged in connection.execute(query.group_by(writer, messages.c.state, code)):
+    for by, state, error, found, misses, charged in connection.execute(_TEXTS, within):
         yield Tally("texts", f"{by}|{state}|{error}", found)
         yield Tally("misunderstood", f"{by}|{state}|{error}", int(misses))
         if state in ("sent", "delivered", "undelivered"):
             yield Tally("segments", f"{by}|{state}|{error}", int(charged))
 
 
-def _customers(connection: Connection, start: datetime, end: datetime) -> Iterator[Tally]:
+def _customers(connection: Connection, within: Row) -> Iterator[Tally]:
     """Count who wrote to the bot, and how many of them needed a person that day."""
-    within = (messages.c.created_at >= start, messages.c.created_at < end)
-    wrote = select(messages.c.customer_id).where(
-        *within, messages.c.direction == "in", messages.c.customer_id.is_not(None)
-    )
-    asked = select(handoffs.c.customer_id).where(handoffs.c.requested_at >= start, handoffs.c.requested_at < end)
-    helped = select(messages.c.customer_id).where(*within, messages.c.staff_id.is_not(None))
-    yield Tally("active", "", _how_many(connection, wrote.distinct()))
-    needed = union(asked, helped).subquery()
-    both = select(wrote.distinct().subquery().c.customer_id).where(
-        literal_column("customer_id").in_(select(needed.c.customer_id))
-    )
-    yield Tally("needed_person", "", _how_many(connection, both))
+    yield Tally("active", "", int(connection.execute(_ACTIVE, within).scalar_one()))
+    yield Tally("needed_person", "", int(connection.execute(_NEEDED_PERSON, within).scalar_one()))
 
 
-def _how_many(connection: Connection, query: Select[tuple[int]]) -> int:
-    return int(connection.execute(select(func.count()).select_from(query.subquery())).scalar_one())
-
-
-def _consent(connection: Connection, start: datetime, end: datetime) -> Iterator[Tally]:
+def _consent(connection: Connection, within: Row) -> Iterator[Tally]:
     """Count who joined and who left, and after which marketing they left."""
-    records = consent_records.c
-    within = (records.at >= start, records.at < end)
-    query = select(records.status, records.how, func.count()).where(*within).group_by(records.status, records.how)
-    for status, how, found in connection.execute(query):
-        if status in ("subscribed", "unsubscribed"):
-            yield Tally("joined" if status == "subscribed" else "left", how, found)
-    last_flow = (
-        select(messages.c.flow)
-        .where(
-            messages.c.customer_id == records.customer_id,
-            messages.c.purpose == "marketing",
-            messages.c.sent_at <= records.at,
-            messages.c.sent_at > start - CAUSE_WITHIN,
-        )
-        .order_by(messages.c.sent_at.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    left = select(func.coalesce(last_flow, "").label("flow")).where(*within, records.status == "unsubscribed")
-    flows = left.subquery()
-    for flow, found in connection.execute(select(flows.c.flow, func.count()).group_by(flows.c.flow)):
+    for status, how, found in connection.execute(_JOINED_AND_LEFT, within):
+        yield Tally("joined" if status == "subscribed" else "left", how, found)
+    for flow, found in connection.execute(_LEFT_AFTER, {**within, "cause_since": within["start"] - CAUSE_WITHIN}):
         yield Tally("left_after", flow, found)
 
 
-def _points(connection: Connection, start: datetime, end: datetime) -> Iterator[Tally]:
-    """Count points by what was done with them; their sum is how the liability changed."""
-    query = (
-        select(ledger.c.kind, func.sum(ledger.c.points))
-        .where(ledger.c.at >= start, ledger.c.at < end)
-        .group_by(ledger.c.kind)
-    )
-    for kind, points in connection.execute(query):
-        yield Tally("points", kind, int(points))
-
-
-def _vouchers(connection: Connection, start: datetime, end: datetime) -> Iterator[Tally]:
-    what = func.coalesce(vouchers.c.reward, vouchers.c.name).label("what")
-    query = (
-        select(what, func.count()).where(vouchers.c.redeemed_at >= start, vouchers.c.redeemed_at < end).group_by(what)
-    )
-    for reward, found in connection.execute(query):
-        yield Tally("redeemed", reward, found)
-
-
-def _waits(connection: Connection, start: datetime, end: datetime) -> Iterator[Tally]:
+def _waits(connection: Connection, within: Row) -> Iterator[Tally]:
     """Count how long those who asked for a person waited for the first words of one, in classes of minutes."""
-    answered = (
-        select(func.min(messages.c.created_at))
-        .where(
-            messages.c.customer_id == handoffs.c.customer_id,
-            messages.c.staff_id.is_not(None),
-            messages.c.created_at >= handoffs.c.requested_at,
-        )
-        .scalar_subquery()
-    )
-    query = select(handoffs.c.requested_at, answered.label("answered_at")).where(
-        handoffs.c.requested_at >= start, handoffs.c.requested_at < end
-    )
     classes: dict[str, int] = {}
-    for requested_at, answered_at in connection.execute(query):
+    for requested_at, answered_at in connection.execute(_WAITS, within):
         minutes = (answered_at - requested_at) / timedelta(minutes=1) if answered_at is not None else None
         name = "never" if minutes is None else str(next((most for most in WAITS if minutes <= most), "more"))
         classes[name] = classes.get(name, 0) + 1

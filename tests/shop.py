@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
@@ -14,7 +16,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from bot.app import create_app
+from bot import telemetry
+from bot.app import build_services, create_app
 from bot.services import Services
 from bot.settings import ROOT, Settings
 from bot.signature import sign
@@ -146,10 +149,16 @@ def callbacks(answer: Any) -> list[str]:
     return [unescape(found).removeprefix(PUBLIC_URL) for found in _ACTION.findall(answer.get_data(as_text=True))]
 
 
+#: Applications of shops that are closed, by their settings; the database is not the application's business.
+_closed: dict[Settings, list[Flask]] = defaultdict(list)
+
+
 @contextmanager
 def open_shop(database_url: str, moment: datetime = NOON, **changes: Any) -> Iterator[Shop]:
     """Open a shop on a migrated database with a standing clock."""
-    app = create_app(shop_settings(database_url, **changes))
+    settings = shop_settings(database_url, **changes)
+    kind = replace(settings, database_url="")
+    app = _furnish_again(_closed[kind].pop(), settings) if _closed[kind] else create_app(settings)
     shop = app.extensions["regulars"]
     clock = StandingClock(moment)
     object.__setattr__(shop, "clock", clock)
@@ -158,3 +167,14 @@ def open_shop(database_url: str, moment: datetime = NOON, **changes: Any) -> Ite
         yield Shop(app, moment)
     finally:
         shop.engine.dispose()
+        if not settings.oidc_issuer:  # else it remembers a provider that is gone
+            _closed[kind].append(app)
+
+
+def _furnish_again(app: Flask, settings: Settings) -> Flask:
+    """Put new services into an application whose shop is closed: its map of a hundred pages and its templates,
+    which cost ten times what the services do, stay."""
+    telemetry.configure(settings.log_level)
+    app.extensions.pop("inbox", None)
+    app.extensions["regulars"] = build_services(settings)
+    return app

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
@@ -23,8 +24,8 @@ def tally(engine: Engine, zone: ZoneInfo, now: datetime) -> int:
     with reading(engine) as conn:
         state = switches.get(conn, _SWITCH) or {}
         began = now if state else tallies.first_moment(conn) or now
-    due = list(_due(state, began, zone, now))
-    for day in due[:_MOST]:
+    due = list(islice(_due(state, began, zone, now), _MOST))
+    for day in due:
         with reading(engine) as conn:
             counted = tallies.count(conn, *bounds(day, zone))
         with writing(engine) as conn:
@@ -32,7 +33,7 @@ def tally(engine: Engine, zone: ZoneInfo, now: datetime) -> int:
             if day >= date.fromisoformat(state.get("done", day.isoformat())):
                 state = {"done": day.isoformat(), "at": now.isoformat()}
                 switches.set(conn, _SWITCH, state)
-    return len(due[:_MOST])
+    return len(due)
 
 
 def bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:

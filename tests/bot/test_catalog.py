@@ -112,3 +112,14 @@ def test_an_old_revision_survives_a_restart(database_url: str, folder: Path) -> 
     edit(folder, "join", "You are in, welcome", "Brand new words: you are in, welcome")
     with open_shop(database_url, flows_dir=folder) as shop:
         assert "Brand new words" not in shop.says(BOB, "YES")[0]
+
+
+def test_the_same_files_are_compiled_once(database_url: str, tmp_path: Path) -> None:
+    """However many catalogs read them: machines and router are shared, the numbers of revisions are not."""
+    with open_shop(database_url) as shop, open_shop(f"sqlite:///{tmp_path / 'other.db'}") as other:
+        here, there = shop.services.catalog.book, other.services.catalog.book
+    assert here.router is there.router
+    for name, compiled in here.compiled.items():
+        assert compiled.machine is there.compiled[name].machine
+        assert compiled.revision_id != there.compiled[name].revision_id
+        assert here.revision(compiled.revision_id) is compiled
