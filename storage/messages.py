@@ -64,6 +64,7 @@ messages = Table(
     Column("staff_id", BigInteger),  #: outbound: who wrote it; None: the bot
     Column("misunderstood", Boolean),  #: inbound: True when the bot had to say that it did not understand
     Column("unanswered", Boolean),  #: inbound: True when nothing was answered though something should be
+    Column("retry_of", BigInteger),  #: the second try of this message, which the carrier could not deliver
     CheckConstraint(
         "(direction = 'in' AND state IN ('received', 'failed'))"
         " OR (direction = 'out' AND state IN ('queued', 'sending', 'sent', 'delivered', 'undelivered',"
@@ -130,6 +131,12 @@ partial_index(
     messages.c.customer_id,
     messages.c.id,
     where=messages.c.error_code.is_not(None),
+)
+partial_index(  # however often the carrier reports a failure, there is one second try
+    "ix_messages_retry_of",
+    messages.c.retry_of,
+    where=messages.c.retry_of.is_not(None),
+    unique=True,
 )
 partial_index(
     "ix_messages_undelivered",

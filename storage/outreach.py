@@ -32,6 +32,7 @@ def _unasked(purpose: str) -> Select[Any]:
         messages.c.customer_id,
         messages.c.purpose,
         messages.c.body,
+        messages.c.retry_of,
         func.coalesce(messages.c.sent_at, bindparam("now", type_=Moment), type_=Moment).label("at"),
     ).where(
         among(messages.c.customer_id, "customer_ids"),
@@ -54,7 +55,8 @@ def history(
     """Return each customer's marketing texts of the last 30 days and unasked service texts of the last two.
 
     Each row has `id`, `customer_id`, `purpose`, `body` and `at`; texts in flight count as sent now. `without`
-    names messages to leave out: those that are being decided about. Customers without any are left out.
+    names messages to leave out: those that are being decided about. A text that was sent a second time counts
+    once, at that moment. Customers without any are left out.
     """
     if not customer_ids:
         return {}
@@ -65,7 +67,12 @@ def history(
         for row in all_rows(connection.execute(query, parameters)):
             if row["id"] not in left_out:
                 found.setdefault(row["customer_id"], []).append(row)
-    return found
+    return {customer_id: _once(rows) for customer_id, rows in found.items()}
+
+
+def _once(rows: list[Row]) -> list[Row]:
+    again = {row["retry_of"] for row in rows}
+    return [row for row in rows if row["id"] not in again]
 
 
 def alone_with(connection: Connection, customer_ids: Sequence[int]) -> set[int]:

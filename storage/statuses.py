@@ -213,7 +213,7 @@ UNREACHABLE = ("30003", "30004", "30005", "30006")
 LITIGATOR = "30640"
 _ends = messages.c.state.in_(("delivered", "undelivered", "failed"))
 _LATEST_ENDS = (
-    select(messages.c.error_code, messages.c.created_at)
+    select(messages.c.error_code, messages.c.created_at, messages.c.retry_of)
     .where(
         messages.c.customer_id == bindparam("customer_id"),
         or_(messages.c.direction == "in", and_(messages.c.direction == "out", _ends)),
@@ -231,13 +231,14 @@ _REFUSED_WITH = (
 def failures_in_a_row(connection: Connection, customer_id: int, most: int, since: datetime | None = None) -> int:
     """Return how many of a customer's latest messages could not reach the handset, looking at `most` at most.
 
-    What was delivered ends the row, and so does a text of the customer's own, or the moment `since`.
+    What was delivered ends the row, and so does a text of the customer's own, or the moment `since`. A text and
+    its second try count once.
     """
     count = 0
-    for row in connection.execute(_LATEST_ENDS, {"customer_id": customer_id, "count": most}):
+    for row in connection.execute(_LATEST_ENDS, {"customer_id": customer_id, "count": 2 * most}):
         if row.error_code not in UNREACHABLE or (since is not None and row.created_at < since):
             break
-        count += 1
+        count += row.retry_of is None
     return count
 
 

@@ -85,6 +85,8 @@ class Claims:
             if row["purpose"] in ("service", "marketing") and customer_id not in ours:
                 outbox.put_back(conn, row["id"], now + _BUSY, counted=False)
                 continue
+            if row["retry_of"] is not None:  # the first try reached nobody: the second takes its place
+                history[:] = [each for each in history if each["id"] != row["retry_of"]]
             recipient = gate.recipient_of(people[customer_id], history)
             verdict = _verdict(row, recipient, limits, now)
             if isinstance(verdict, gate.Send):

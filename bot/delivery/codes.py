@@ -6,6 +6,7 @@ Source of every code: https://www.twilio.com/docs/api/errors/CODE.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Literal
 
 Consequence = Literal[
@@ -48,10 +49,15 @@ CONSEQUENCES: Mapping[str, Consequence] = {
     "30640": "bad_number",  # a known litigator
 }
 
-# 30001 (queue overflow), 30003 (handset out of reach) and 30008 (unknown) come after the carrier took the text, and
-# it may be sent again once, hours later. It is not: with 30003 and 30008 nobody knows that the handset did not get it,
-# and that each text arrives once is worth more here than that a second try may arrive. A shop that must get through
-# sees the text as undelivered and can write or call.
+#: What the carrier took and did not deliver, though it may do so later: sent a second time after this, once, if the
+#: text is still of use then. 30001 and 30036 never left the carrier. With 30003 and 30008 a handset may have got it all
+#: the same; that risk is taken once. Not 30004 to 30007: blocked, unknown, a landline, spam stay what they are.
+AGAIN_AFTER: Mapping[str, timedelta] = {
+    "30001": timedelta(minutes=10),  # queue overflow
+    "30003": timedelta(hours=2),  # handset off or out of reach
+    "30008": timedelta(hours=1),  # unknown
+    "30036": timedelta(minutes=10),  # validity period over before it was sent
+}
 
 #: A refusal with one of these says nothing against the message: it waits with the others.
 WAITS = frozenset({"stop", "stop_sender", "slow_down", "sender_full"})
@@ -77,6 +83,7 @@ WORDS: Mapping[str, str] = {
     "21614": "This number is not a mobile phone.",
     "21617": "The text was longer than the carrier allows.",
     "21635": "This number is a landline.",
+    "30001": "Too many texts of ours were waiting at the carrier.",
     "30002": "Our account at the carrier is suspended.",
     "30003": "The phone was off or out of reach.",
     "30004": "The customer or their carrier blocks our texts.",
@@ -87,6 +94,7 @@ WORDS: Mapping[str, str] = {
     "30024": "Our sender is not set up yet.",
     "30032": "Our toll-free number is not verified.",
     "30034": "Our number is not registered for business texts.",
+    "30036": "The text waited at the carrier until it was of no use.",
     "30450": "The carrier took the text for a fraud attempt.",
     "30640": "The carrier does not text this number.",
 }

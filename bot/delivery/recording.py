@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from bot import telemetry
+from bot.delivery.again import send_again
 from bot.delivery.codes import WAITS, consequence_of
 from bot.delivery.crew import Outcome
 from bot.delivery.pausing import pause_for
@@ -131,6 +132,7 @@ def take_consequences(conn: Connection, told: Sequence[Told], now: datetime, lim
             stop(conn, row["sender"] if row else each.sender, each.code, each.reason, now)
         elif kind in ("filtered", "configuration", "our_bug"):
             telemetry.alarm(kind, code=each.code, message=each.message_id)
+    send_again(conn, {each.message_id: each.code for each in told}, now)
 
 
 def _mark_bad(conn: Connection, customer_id: int, code: str, now: datetime) -> None:

@@ -47,6 +47,7 @@ class Text:
     purpose: str | None
     why: Explanation | None
     lesson: Row | None
+    second_try: bool = False  #: the first one could not be delivered
     kind: Literal["text"] = "text"
 
     @property
@@ -149,6 +150,7 @@ class _Reader:
             purpose=row["purpose"],
             why=self._why(row) if inbound else None,
             lesson=self.taught.get(row["id"]),
+            second_try=row["retry_of"] is not None,
         )
 
     def _cost(self, segments: int) -> float | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
+from bot.delivery.codes import AGAIN_AFTER
 from storage.conversations import conversations
 from storage.customers import customers
 from storage.messages import messages
@@ -73,6 +74,7 @@ def judge(conn: Connection, log: Log, played: Played, counts: Counter[str]) -> I
         counts[f"ended {row['state']}"] += 1
     yield from _answers(played, books)
     yield from _log(log, books)
+    yield from _second_tries(books, counts)
     yield from _leaving(log, books, played)
     yield from _unasked(books, played, counts)
     yield from _timers(books, played, counts)
@@ -109,6 +111,22 @@ def _log(log: Log, books: Books) -> Iterator[str]:
         yield f"{missing.total()} texts never went out, e.g. {next(iter(missing))}"
 
 
+def _second_tries(books: Books, counts: Counter[str]) -> Iterator[str]:
+    """What failed for a passing reason has one second try, and nothing else has one."""
+    rows = {row["id"]: row for row in books.out}
+    tries = Counter(row["retry_of"] for row in books.out if row["retry_of"] is not None)
+    counts["second tries"] += tries.total()
+    due = {row["id"] for row in books.out if _is_tried_again(row)}
+    if set(tries) != due or tries.total() != len(due):
+        wrong = next(iter(set(tries) ^ due or {each for each, count in tries.items() if count > 1}))
+        yield f"message {wrong} ended {rows[wrong]['state']} ({rows[wrong]['error_code']}), tried again {tries[wrong]}"
+
+
+def _is_tried_again(row: Mapping[str, Any]) -> bool:
+    failed = row["state"] in ("undelivered", "failed") and row["retry_of"] is None
+    return failed and row["purpose"] in ("service", "marketing") and row["error_code"] in AGAIN_AFTER
+
+
 def _leaving(log: Log, books: Books, played: Played) -> Iterator[str]:
     """Nothing unasked goes to whoever left, of whatever kind, and everybody's consent is what they last said."""
     unasked = {(row["recipient"], row["body"]) for row in books.out if row["purpose"] in ("service", "marketing")}
@@ -125,7 +143,7 @@ def _leaving(log: Log, books: Books, played: Played) -> Iterator[str]:
 
 def _unasked(books: Books, played: Played, counts: Counter[str]) -> Iterator[str]:
     """Whoever stayed got each service and marketing text, once."""
-    rows = {row["body"]: row for row in books.out if row["body"] in played.queued}
+    rows = {row["body"]: row for row in books.out if row["body"] in played.queued and row["retry_of"] is None}
     for body, purpose in played.queued.items():
         row = rows.get(body)
         if row is None:
@@ -143,6 +161,8 @@ def _timers(books: Books, played: Played, counts: Counter[str]) -> Iterator[str]
     welcomes: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
     reminders: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in books.out:
+        if row["retry_of"] is not None:
+            continue
         if row["flow"] == "welcome":
             welcomes[row["recipient"]].append(row)
         elif row["flow"] == "redeem" and row["answers"] is None:

@@ -51,7 +51,7 @@ FAULTS = Behaviour(
     slow=0.001,
     slow_seconds=12.0,
     undelivered=0.01,
-    failures=(30007,),
+    failures=(30001, 30007),  # the first is tried again, the second is not
     callback_lost=0.03,
     callback_twice=0.05,
     callback_shuffled=0.1,
@@ -179,7 +179,9 @@ def _play(
         raise troubles[0]
 
 
-_QUEUED = select(func.count()).where(messages.c.direction == "out", messages.c.state == "queued")
+_QUEUED = select(func.count()).where(
+    messages.c.direction == "out", messages.c.state == "queued", messages.c.retry_of.is_(None)
+)
 _OPEN = select(func.count()).where(
     messages.c.direction == "out", messages.c.state.in_(["queued", "sending", "unknown"])
 )

@@ -40,6 +40,7 @@ PLOTS: Mapping[Plot, tuple[Sequence[str], int]] = {
 }
 TEXTS_EACH = 14  #: in and out, of the average customer
 _SOON = 3.0  #: seconds: within which turned timers and campaign texts become due
+_OF_USE = timedelta(days=1)  #: a text that fails for a passing reason is sent again within this
 _JOINED, _ASKED = 1, 3  #: steps of the journey: YES has been said, REDEEM has been said
 _HOUR = timedelta(hours=1)
 #: Which timers are meant, by how far ahead their flows set them: the first welcome is at ten the next morning
@@ -141,6 +142,7 @@ class Customer:
             row = {"id": identifier, "customer_id": who, "direction": "out", "sender": SHOP}
             row |= {"recipient": self.phone, "body": body, "state": "queued", "purpose": purpose}
             row |= {"flow": "orders", "segments": 1, "created_at": now, "send_after": now + later}
+            row["deadline"] = now + _OF_USE
             messages.insert(conn, [row])
 
         self._commit(write)
