@@ -16,7 +16,6 @@ from bot.console import session, takeover
 from bot.console.language import _, language
 from bot.console.page import FORMS, back, exact, money, page, say, zone
 from bot.desk import lessons, notes, timeline
-from bot.desk.explaining import DECISIONS
 from bot.desk.said import Money, Said
 from bot.phone import zones
 from bot.services import Services, services
@@ -102,9 +101,9 @@ def add_note(customer_id: int) -> Response:
 def teach(message_id: int) -> Response:
     """Say what a text should have been taken for."""
     shop, form = services(), request.form
-    decision, intent = form.get("decision", ""), form.get("intent") or None
+    decision, _colon, intent = form.get("meaning", "").partition(":")
     book = shop.catalog.book
-    lessons.teach(shop.engine, session.actor(), book, _known(message_id), decision, intent, shop.clock.now())
+    lessons.teach(shop.engine, session.actor(), book, _known(message_id), decision, intent or None, shop.clock.now())
     if not session.wants_fragment():
         say(_("Noted. The router's tests can take it up."))
     return _lesson(shop, message_id)
@@ -194,8 +193,7 @@ def _values(conn: Connection, shop: Services, person: Row, before: Cursor | None
 def _choices(shop: Services) -> dict[str, Any]:
     book = shop.catalog.book
     return {
-        "decisions": {name: DECISIONS[name] for name in lessons.TEACHABLE},
-        "intents": lessons.intents(book),
+        "meanings": lessons.meanings(book),
         "currency": book.programme.shop.currency,
     }
 

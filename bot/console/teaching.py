@@ -9,7 +9,6 @@ from bot.console import session
 from bot.console.language import _n
 from bot.console.page import back, page, say
 from bot.desk import clusters, lessons
-from bot.desk.explaining import DECISIONS
 from bot.services import services
 from storage import lessons as stored
 from storage.database import reading
@@ -31,8 +30,7 @@ def show() -> Response:
         clusters=found[:_GROUPS],
         more=max(0, len(found) - _GROUPS),
         taught=taught,
-        decisions={name: DECISIONS[name].message for name in lessons.TEACHABLE},
-        intents=lessons.intents(shop.catalog.book),
+        meanings=lessons.meanings(shop.catalog.book),
     )
 
 
@@ -40,6 +38,7 @@ def show() -> Response:
 def teach() -> Response:
     """Make one lesson of each text of a group."""
     shop, form = services(), request.form
+    decision, _, intent = form.get("meaning", "").partition(":")
     ids = [each for each in form.getlist("message", int) if 0 < each < _IDS_END][:50]
     for message_id in ids:
         lessons.teach(
@@ -47,8 +46,8 @@ def teach() -> Response:
             session.actor(),
             shop.catalog.book,
             message_id,
-            form.get("decision", ""),
-            form.get("intent") or None,
+            decision,
+            intent or None,
             shop.clock.now(),
         )
     say(_n("{count} lesson is kept.", "{count} lessons are kept.", len(ids)))

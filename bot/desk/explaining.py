@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice, takewhile
+from textwrap import dedent
 from typing import Any
 
+from bot.desk.conditions import instead
 from bot.desk.said import Said
 from storage.rows import Row
 
@@ -52,6 +55,16 @@ RULES: Mapping[str, Said] = {
     "reply.text": Said("Free words were asked, so this is taken as it stands."),
     "reply.keyword": Said("A word the open conversation listens for."),
 }
+ANSWERS: Mapping[str, Said] = {  #: intents of answers, see bot/engine/route.py
+    "yes": Said("yes"),
+    "no": Said("no"),
+    "choice": Said("one of the choices"),
+    "number": Said("a number"),
+    "date": Said("a date"),
+    "email": Said("an e-mail address"),
+    "text": Said("free words"),
+}
+_MOST_LINES = 3
 _TYPO = Said("A word that decides alone, in a spelling we know.")
 EFFECTS: Mapping[str, Said] = {
     "SendMessage": Said("says something"),
@@ -81,8 +94,8 @@ class Step:
     outcome: str
     target: str | None
     place: str  #: `redeem.yaml:31`
-    refused: tuple[str, ...]  #: conditions that did not hold on the way
-    line: str | None = None  #: what stands there in the revision it went by
+    refused: tuple[Said, ...]  #: what was so on the way, where other arrows wanted it otherwise
+    lines: str | None = None  #: what stands there in the revision it went by, three lines at most
     revision: Row | None = None
 
     @property
@@ -107,6 +120,7 @@ class Explanation:
     gist: Said
     decision: str | None = None
     intent: str | None = None
+    intent_said: Said | str | None = None  #: a flow's title, or what was answered
     rule: str | None = None
     rule_said: Said | None = None
     matched: str | None = None
@@ -119,7 +133,10 @@ class Explanation:
 
 
 def explain(why: Mapping[str, Any], titles: Mapping[str, str], revisions: Mapping[str, Row]) -> Explanation:
-    """Return a stored explanation in words; `titles` and `revisions` are those of its flows, by name."""
+    """Return a stored explanation in words; `titles` and `revisions` are those of its flows, by name.
+
+    A flow's title may stand under its intent, too.
+    """
     steps = tuple(_step(step, titles, revisions) for step in why.get("steps") or ())
     other = why.get("runner_up")
     rule = why.get("rule")
@@ -127,6 +144,7 @@ def explain(why: Mapping[str, Any], titles: Mapping[str, str], revisions: Mappin
         gist=_gist(why, titles),
         decision=why.get("decision"),
         intent=why.get("intent"),
+        intent_said=_intent_said(why.get("intent"), titles),
         rule=rule,
         rule_said=_rule_said(rule),
         matched=why.get("matched"),
@@ -151,6 +169,10 @@ def _gist(why: Mapping[str, Any], titles: Mapping[str, str]) -> Said:
     return DECISIONS.get(decision) or Said("Recorded")
 
 
+def _intent_said(intent: str | None, titles: Mapping[str, str]) -> Said | str | None:
+    return None if intent is None else titles.get(intent) or ANSWERS.get(intent) or intent.replace("_", " ")
+
+
 def _rule_said(rule: str | None) -> Said | None:
     if rule is None:
         return None
@@ -166,18 +188,24 @@ def _step(step: Mapping[str, Any], titles: Mapping[str, str], revisions: Mapping
         outcome=step.get("outcome") or "",
         target=step.get("to"),
         place=place,
-        refused=tuple(step.get("refused") or ()),
-        line=_line(revision, place),
+        refused=tuple(instead(condition) for condition in step.get("refused") or ()),
+        lines=_lines(revision, place),
         revision=revision,
     )
 
 
-def _line(revision: Row | None, place: str) -> str | None:
+def _lines(revision: Row | None, place: str) -> str | None:
+    """Return the line of a place and those that belong to it: they are indented further."""
     number = place.rpartition(":")[2]
     if revision is None or not number.isdigit():
         return None
-    lines = revision["source"].splitlines()
-    return lines[int(number) - 1].strip() or None if 0 < int(number) <= len(lines) else None
+    first, *rest = revision["source"].splitlines()[max(int(number) - 1, 0) :] or [""]
+    within = takewhile(lambda line: line.strip() and _indent(line) > _indent(first), rest)
+    return dedent("\n".join([first, *islice(within, _MOST_LINES - 1)])).rstrip() or None
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _counted(names: tuple[str, ...] | list[str]) -> tuple[tuple[Said, int], ...]:

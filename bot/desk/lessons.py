@@ -11,7 +11,8 @@ from sqlalchemy import Engine
 
 from bot.catalog import Book
 from bot.desk.actor import Actor, NotPossible, note
-from bot.desk.explaining import DECISIONS
+from bot.desk.explaining import ANSWERS, DECISIONS
+from bot.desk.said import Said
 from bot.engine.conversation import Consent, Conversation, Customer
 from bot.engine.events import MessageReceived
 from bot.engine.routing import Routing
@@ -21,8 +22,9 @@ from storage.database import writing
 from storage.ids import next_id
 from storage.rows import Row
 
-REPLIES = ("yes", "no", "choice", "number", "date", "email", "text")  #: intents of answers, see bot/engine/route.py
 TEACHABLE = tuple(name for name in DECISIONS if name != "hold")  #: what the router decides by the words alone
+WITH_INTENT = ("flow", "reply")  #: these say nothing without what was started, or answered
+_OTHERS = Said("Something else")
 _KEPT = ("decision", "rule", "matched", "score", "intent")
 _NUMBER = "+12015550123"
 _POINTS = 1_000  #: enough for every reward, so that choices have something to choose from
@@ -30,7 +32,18 @@ _POINTS = 1_000  #: enough for every reward, so that choices have something to c
 
 def intents(book: Book) -> tuple[str, ...]:
     """Return every intent the router may name with the flows in force."""
-    return (*sorted({flow.intent for flow in book.flows.values()}), *REPLIES)
+    return (*sorted({flow.intent for flow in book.flows.values()}), *ANSWERS)
+
+
+def meanings(book: Book) -> Mapping[str, tuple[Said, Said | str]]:
+    """Return what a text may be taught to mean, `flow:redeem` or `help` -> its group and its words, group by group."""
+    flows = {
+        flow.intent: flow.title for flow in book.flows.values() if any(t.keywords or t.questions for t in flow.triggers)
+    }
+    started: dict[str, Said | str] = dict(sorted(flows.items(), key=lambda each: each[1]))
+    groups = ((DECISIONS["flow"], "flow:", started), (DECISIONS["reply"], "reply:", ANSWERS))
+    found = {f"{prefix}{name}": (group, said) for group, prefix, names in groups for name, said in names.items()}
+    return found | {name: (_OTHERS, DECISIONS[name]) for name in TEACHABLE if name not in WITH_INTENT}
 
 
 def teach(
@@ -45,6 +58,8 @@ def teach(
         raise NotPossible("Choose what the text should have been taken for.")
     if intent is not None and intent not in intents(book):
         raise NotPossible("There is no intent {intent}.", intent=intent)
+    if intent is None and decision in WITH_INTENT:
+        raise NotPossible("Choose what the text should have started, or answered.")
     with writing(engine) as conn:
         known = messages.by_id(conn, message_id)
         if known is not None and known["customer_id"] is not None:

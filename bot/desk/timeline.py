@@ -159,7 +159,8 @@ class _Reader:
 
     @property
     def _titles(self) -> Mapping[str, str]:
-        return {name: flow.title for name, flow in self.book.flows.items()}
+        flows = self.book.flows
+        return {flow.intent: flow.title for flow in flows.values()} | {name: flow.title for name, flow in flows.items()}
 
     def _why(self, row: Row) -> Explanation | None:
         why: Mapping[str, Any] | None = row["explanation"]

@@ -133,7 +133,7 @@ class Books:
         self.did(mia, f"{customer}/answer", body=EVIL.replace("\0", ""), key="hostile-answer")
         self.did(sam, f"/console/customers/{self.id_of(CHARLIE)}/opt-out", reason=EVIL[:200])
         text = self.shop.one("SELECT max(id) FROM messages WHERE direction = 'in' AND body LIKE '=cmd%'")
-        self.did(sam, f"/console/messages/{text}/lesson", decision="help")
+        self.did(sam, f"/console/messages/{text}/lesson", meaning="help")
         self.shop.wait(timedelta(minutes=1))
 
     def did(self, person: Person, path: str, **form: str) -> None:

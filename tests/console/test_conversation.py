@@ -177,13 +177,14 @@ def test_a_text_is_taught_and_taken_back(shop: Shop, hiring: Hire, alice: int) -
     shop.says(ALICE, "frobnicate")
     message = shop.one("SELECT max(id) FROM messages WHERE direction = 'in'")
     sam, path = hiring("support"), f"/console/messages/{message}/lesson"
-    assert sam.post(path, {"decision": "flow", "intent": "redeem"}).status_code == 303
+    assert sam.post(path, {"meaning": "flow:redeem"}).status_code == 303
     assert shop.one("SELECT intent FROM lessons") == "redeem"
-    assert "Taught: it should have been" in sam.read(conversation(alice))
+    assert "Taught: it should have been “Redeem a reward”" in sam.read(conversation(alice))
     script = {"X-Requested-With": "fetch"}
-    answer = sam.post(path, {"decision": "help", "intent": ""}, headers=script)
+    answer = sam.post(path, {"meaning": "help"}, headers=script)
     assert "Take the lesson back" in answer.get_data(as_text=True)
-    assert sam.post(path, {"decision": "fly"}, headers=script).status_code == 409
+    for nothing in ("fly", "", "flow", "flow:", "reply", "flow:fly"):
+        assert sam.post(path, {"meaning": nothing}, headers=script).status_code == 409, nothing
     assert "The bot misunderstood this" in sam.post(path + "/forget", headers=script).get_data(as_text=True)
     assert shop.one("SELECT count(*) FROM lessons") == 0
 

@@ -23,7 +23,7 @@ FORM = {
     "reason": "because",
     "key": "abcdefgh-1",
     "confirmed": "yes",
-    "decision": "help",
+    "meaning": "help",
     "days": "9",
     "points": "5",
     "name": WORDS,
@@ -139,7 +139,7 @@ def test_erasing_while_colleagues_are_at_work(shop: Shop, hiring: Hire, alice: i
     deeds = (
         post(hiring("support", "Sam"), f"{place}/answer", body=WORDS, key="abcdefgh-2"),
         post(hiring("support", "Ben"), f"{place}/notes", body=WORDS),
-        post(hiring("support", "Kim"), f"/console/messages/{text}/lesson", decision="help"),
+        post(hiring("support", "Kim"), f"/console/messages/{text}/lesson", meaning="help"),
         post(hiring("support", "Lou"), f"{place}/vouchers", **FORM),
     )
     came = at_once(post(mia, f"{place}/privacy/erase", digits=ALICE[-4:]), *deeds)

@@ -142,7 +142,13 @@ def test_texts_that_say_the_same_are_one_group(shop: Shop, hiring: Hire) -> None
     sam = hiring("support")
     assert "2 texts" in sam.read("/console/teaching")
     ids = [str(wording.message_id) for wording in found[0].wordings]
-    sam.post("/console/teaching", {"message": ids, "decision": "flow", "intent": ""})
+    page = sam.read("/console/teaching")
+    assert "selected" not in page
+    assert page.count('<option value="flow:redeem">Redeem a reward</option>') == 2
+    for nothing in ("", "flow"):  # one click teaches nothing
+        sam.post("/console/teaching", {"message": ids, "meaning": nothing})
+    assert shop.one("SELECT count(*) FROM lessons") == 0
+    sam.post("/console/teaching", {"message": ids, "meaning": "flow:redeem"})
     assert shop.one("SELECT count(*) FROM lessons") == 2
     with reading(shop.services.engine) as conn:
         assert [cluster.count for cluster in clusters.read(conn)] == [1]

@@ -10,6 +10,7 @@ import pytest
 from bot.desk import timeline
 from bot.desk.actor import Actor
 from bot.desk.happenings import Happening
+from bot.desk.said import Said
 from bot.desk.timeline import Page, Text
 from storage import audit, facts, messages, statuses
 from storage import timeline as stored
@@ -79,16 +80,20 @@ def test_it_says_why_the_bot_answered_so(shop: Shop) -> None:
     step = why.steps[0]
     assert step.place.startswith("balance.yaml:")
     assert step.revision is not None
-    assert step.line == step.revision["source"].splitlines()[int(step.place.rpartition(":")[2]) - 1].strip()
+    line = int(step.place.rpartition(":")[2])
+    source = step.revision["source"].splitlines()[line - 1 : line + 2]
+    assert step.lines is not None
+    assert [each.strip() for each in step.lines.splitlines()] == [each.strip() for each in source]
     assert [said.message for said, _ in why.effects] == ["says something"]
 
 
 def test_refused_conditions_are_told(shop: Shop) -> None:
-    """A guard that did not hold on the way stands in the explanation."""
+    """A guard that did not hold on the way stands in the explanation, as what was so instead."""
     shop.says(ALICE, "REDEEM")
     [why] = [each.why for each in texts(page(shop)) if each.inbound]
     assert why is not None
-    assert any("consent" in refused for step in why.steps for refused in step.refused)
+    [said] = [said for step in why.steps for said in step.refused]
+    assert said.values["one"] == Said("they are not subscribed")
 
 
 def test_pages_fit_together(shop: Shop) -> None:
