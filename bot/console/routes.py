@@ -31,6 +31,7 @@ from bot.console import (
     trying,
 )
 from bot.console.page import furnish, refuse, sorry
+from bot.console.silence import silences
 from bot.desk.actor import NotPossible
 from bot.services import Services
 
@@ -71,5 +72,6 @@ def register(app: Flask, shop: Services) -> None:
         console.register_blueprint(each.blueprint)
     openid.configure(app, shop.settings)
     furnish(app)
+    app.add_template_global(silences)
     app.register_blueprint(console)
     permissions.check_all(app)
