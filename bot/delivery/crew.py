@@ -84,7 +84,9 @@ class Crew:
         if isinstance(outcome, BaseException):
             raise outcome
         waiting = self._behind.get(outcome.row["customer_id"])
-        if waiting:
+        if waiting and outcome.result == "late":
+            self._done.put(Outcome(waiting.popleft(), "late"))  # younger texts do not overtake it
+        elif waiting:
             self._work.put(waiting.popleft())
         elif waiting is not None:
             del self._behind[outcome.row["customer_id"]]

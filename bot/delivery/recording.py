@@ -89,7 +89,7 @@ def _record(conn: Connection, outcomes: Sequence[Outcome], now: datetime, limits
 def _put_aside(conn: Connection, outcome: Outcome, now: datetime, pauses: Mapping[str, datetime]) -> None:
     row, attempts = outcome.row, outcome.row["attempts"]
     if outcome.result == "late":
-        outbox.put_back(conn, row["id"], now, counted=False, attempt=attempts)
+        outbox.put_back(conn, row["id"], row["send_after"], counted=False, attempt=attempts)
     elif outcome.result == "unknown":
         outbox.finish(conn, row["id"], "unknown", outcome.reason, outcome.code, now + LOOK_AFTER, attempt=attempts)
     elif consequence_of(outcome.code) in WAITS:

@@ -12,12 +12,14 @@ from bot.carrier.port import Accepted, Outgoing
 from bot.catalog import Catalog
 from bot.clock import FixedClock
 from bot.delivery import LEASE, Delivery
+from bot.delivery.crew import Crew, Outcome
 from bot.delivery.settling import settle
-from storage import outbox, unsettled
+from storage import messages, outbox, unsettled
 from storage.database import reading, writing
-from tests.bot.test_delivery import Carrier, catalog, queue, states
+from storage.rows import Row
+from tests.bot.test_delivery import SHOP, Carrier, catalog, queue, states
 from tests.shop import NOON, at
-from tests.storage.people import stored
+from tests.storage.people import message, new_customer, stored
 
 __all__ = ["catalog"]
 CLOSING = datetime.fromisoformat("2026-03-02T20:00:00-05:00")
@@ -52,7 +54,36 @@ def test_a_drain_of_ten_minutes_sends_each_text_once(engine: Engine, catalog: Ca
     assert states(engine, ids) == {"sent": 20}
     with reading(engine) as conn:
         sent_at = [stored(conn, identifier)["sent_at"] for identifier in ids]
-    assert sent_at[-1] - sent_at[0] > timedelta(minutes=8)
+    assert max(sent_at) - min(sent_at) > timedelta(minutes=8)
+
+
+def test_texts_that_waited_too_long_keep_their_order(engine: Engine, catalog: Catalog) -> None:
+    """What is put back because its claim grew old goes before the same customer's younger texts."""
+    with writing(engine) as conn:
+        person = new_customer(conn)
+        for number in range(8):
+            row = message(customer_id=person, sender=SHOP, body=str(number), purpose="reply", created_at=NOON,
+                          send_after=NOON + timedelta(milliseconds=number))  # fmt: skip
+            messages.insert(conn, [row])
+    clock = FixedClock(NOON + timedelta(seconds=1))
+    carrier = Slow(engine, clock, timedelta(seconds=30))
+    Delivery(engine, catalog, carrier, "https://x", concurrency=1).drain(clock.now)
+    assert [each.body for each in carrier.books] == [str(number) for number in range(8)]
+
+
+def test_younger_texts_wait_for_one_that_is_claimed_anew() -> None:
+    """Of a customer's three texts the second waited too long: the third, claimed later, does not go before it."""
+
+    def attempt(row: Row) -> Outcome:
+        return Outcome(row, "late" if row["id"] == 2 else "sent")
+
+    rows = [{"id": number, "customer_id": number == 9} for number in (1, 2, 3, 9)]
+    outcomes: list[Outcome] = []
+    with Crew(attempt, 2) as crew:
+        crew.give(rows)
+        while crew.in_flight:
+            outcomes += crew.gather()
+    assert {each.row["id"]: each.result for each in outcomes} == {1: "sent", 2: "late", 3: "late", 9: "sent"}
 
 
 def test_nothing_goes_out_after_closing_time(engine: Engine, catalog: Catalog) -> None:
