@@ -21,6 +21,7 @@ from sqlalchemy import Connection
 
 from bot import telemetry
 from bot.broker import Coalesced, Kind
+from bot.delivery.nightly import reconcile_nightly
 from bot.desk import auditing, erasing, leases, sealing, searching
 from bot.desk.tallying import tally
 from bot.pace import Patience
@@ -51,6 +52,10 @@ def _seal(shop: Services) -> int:
     return sealing.seal(shop.engine, shop.settings.secret_key, shop.clock.now())
 
 
+def _reconcile(shop: Services) -> bool:
+    return reconcile_nightly(shop.engine, shop.carrier, shop.turns, shop.clock.now())
+
+
 TICKS: Mapping[str, Tick] = {
     "leases": Tick(1, _CLOCK, lambda shop: leases.return_run_out(shop.turns, shop.clock.now())),
     "timers": Tick(1, _CLOCK, lambda shop: shop.schedule.fire_timers(shop.clock.now())),
@@ -64,6 +69,7 @@ TICKS: Mapping[str, Tick] = {
     "audit": Tick(3600, _CLOCK, lambda shop: auditing.forget(shop.engine, shop.settings, shop.clock.now())),
     "tallies": Tick(60, _CLOCK, lambda shop: tally(shop.engine, _zone(shop), shop.clock.now()), patient=True),
     "scrub": Tick(600, _CLOCK, lambda shop: erasing.scrub_at_night(shop.engine, _zone(shop), shop.clock.now())),
+    "reconcile": Tick(600, _CLOCK, _reconcile),
     "reviews": Tick(60, _CLOCK, lambda shop: shop.schedule.reviews.run(shop.clock.now())),
 }
 _WOKEN: Mapping[Kind, str] = {"outbox": "deliver", "facts": "facts"}

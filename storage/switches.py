@@ -37,6 +37,16 @@ def set(connection: Connection, key: str, value: Any) -> None:
     connection.execute(_SET[connection.dialect.name], {"the_key": key, "new_value": value})
 
 
+_LOCK = select(switches.c.value).where(switches.c.key == bindparam("key")).with_for_update()
+_MAKE = for_both(lambda insert: insert(switches).values(key=bindparam("the_key")).on_conflict_do_nothing())
+
+
+def lock(connection: Connection, key: str) -> Any:
+    """Return a switch's value and keep others from changing it until the transaction ends."""
+    connection.execute(_MAKE[connection.dialect.name], {"the_key": key})
+    return connection.execute(_LOCK, {"key": key}).scalar()
+
+
 _BETWEEN = select(switches.c.key).where(switches.c.key >= bindparam("first"), switches.c.key < bindparam("end"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,8 @@ from bot.cli.opened import desk
 from bot.cli.shown import as_json, picked, say, table, when
 from bot.delivery import resume as resume_sending
 from bot.delivery import stopped
-from bot.delivery.reconcile import Drift, reconcile
+from bot.delivery.nightly import UNDER_WAY, last_result
+from bot.delivery.reconcile import reconcile
 from bot.phone import mask
 from storage import inbound, outbox
 from storage.database import reading, writing
@@ -156,23 +158,40 @@ def reconcile_(since: int, repair: bool, as_data: bool) -> None:
         if not isinstance(carrier, Traceable):
             raise click.ClickException("The simulated carrier keeps no books to compare with.")
         now: datetime = opened.clock.now()
-        drift = reconcile(opened.engine, carrier, now - timedelta(hours=since), now, repair=repair)
+        since_then = now - timedelta(hours=since)
+        drift = reconcile(
+            opened.engine, carrier, since_then, now, repair=repair, catalog=opened.catalog, until=now - UNDER_WAY
+        )
         taken = sum(opened.turns.replay(message_id, opened.clock.now()) for message_id in drift.left)
-    found = _summary(drift, taken)
+    found = drift.counts(taken)
     if as_data:
         as_json(found)
     else:
-        table(("what", "count"), [(name.replace("_", " "), count) for name, count in found.items()])
-    if not repair and (drift.delivery or drift.missed or drift.strange):
+        _show_counts(found)
+    if not repair and drift.found:
         raise SystemExit(1)
 
 
-def _summary(drift: Drift, taken: int) -> dict[str, int]:
-    return {
-        "looked_at": drift.looked_at,
-        "delivery_behind": len(drift.delivery),
-        "opted_out_at_the_carrier": len(drift.opted_out),
-        "texts_missed": len(drift.missed),
-        "of_them_taken_as_leaving": taken,
-        "sent_but_not_by_us": len(drift.strange),
-    }
+def _show_counts(found: Mapping[str, int]) -> None:
+    table(("what", "count"), [(name.replace("_", " "), count) for name, count in found.items()])
+
+
+@messages.command()
+@click.option("--json", "as_data", is_flag=True, help="A JSON object.")
+def reconciled(as_data: bool) -> None:
+    """Show what the last nightly comparison with the carrier's books found; it was repaired then.
+
+    Exit code 1 when there was drift, or no comparison yet.
+    """
+    with desk() as opened, reading(opened.engine) as conn:
+        last = last_result(conn)
+        zone = ZoneInfo(opened.catalog.book.programme.shop.zone)
+    if as_data:
+        as_json(last)
+    elif last is None:
+        say("Not compared yet: that happens every night, with a carrier that keeps books.")
+    else:
+        say(f"Compared at {when(datetime.fromisoformat(last['at']), zone)} (UTC).")
+        _show_counts(last["found"])
+    if last is None or last["drift"]:
+        raise SystemExit(1)

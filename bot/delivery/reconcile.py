@@ -14,6 +14,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 
 from bot.carrier.port import Found, StatusReported, Traceable
+from bot.catalog import Catalog
 from bot.delivery.statuses import Statuses
 from bot.phone import person
 from storage import customers, messages, statuses, unsettled
@@ -37,11 +38,41 @@ class Drift:
     strange: list[Found] = field(default_factory=list)  #: sent in our name, but not by us
     left: list[int] = field(default_factory=list)  #: kept messages that ask to leave, to be taken at once
 
+    @property
+    def found(self) -> bool:
+        """Say whether the books differ at all."""
+        return bool(self.delivery or self.missed or self.strange)
 
-def reconcile(engine: Engine, carrier: Traceable, since: datetime, now: datetime, *, repair: bool) -> Drift:
-    """Compare everything since then; with `repair` our books follow the carrier's. Raises CarrierError."""
+    def counts(self, taken: int) -> dict[str, int]:
+        """Return how many of each there are, `taken` of the missed ones as leaving."""
+        return {
+            "looked_at": self.looked_at,
+            "delivery_behind": len(self.delivery),
+            "opted_out_at_the_carrier": len(self.opted_out),
+            "texts_missed": len(self.missed),
+            "of_them_taken_as_leaving": taken,
+            "sent_but_not_by_us": len(self.strange),
+        }
+
+
+def reconcile(
+    engine: Engine,
+    carrier: Traceable,
+    since: datetime,
+    now: datetime,
+    *,
+    repair: bool,
+    catalog: Catalog | None = None,
+    until: datetime | None = None,
+) -> Drift:
+    """Compare everything since then; with `repair` our books follow the carrier's. Raises CarrierError.
+
+    What is younger than `until` is left alone: its callback, or its webhook, may be on the way. Without a catalog
+    the limits are those of a programme that declares none.
+    """
     drift = Drift()
-    for page in _pages(carrier.listed(since)):
+    old = (each for each in carrier.listed(since) if until is None or each.at <= until)
+    for page in _pages(old):
         drift.looked_at += len(page)
         with reading(engine) as conn:
             ours = messages.by_sids(conn, [each.sid for each in page])
@@ -56,7 +87,7 @@ def reconcile(engine: Engine, carrier: Traceable, since: datetime, now: datetime
                     drift.opted_out.append(each.sid)
                 reports.append(_report(each, now))
         if repair and reports:
-            Statuses(engine).take(reports)
+            Statuses(engine, catalog).take(reports)
     if repair:
         _adopt(engine, drift)
         with writing(engine) as conn:
