@@ -12,7 +12,7 @@ import phonenumbers
 from babel.core import get_global
 from phonenumbers import timezone as phone_zones
 
-from bot.rules import also_in, state_of_area_code, states
+from bot.rules import also_in, mainland, state_of_area_code, states
 
 UNKNOWN_STATE = "US-??"
 _UNKNOWN_ZONE = "Etc/Unknown"
@@ -28,6 +28,12 @@ def zones_of(number: str) -> tuple[str, ...]:
     zone of the countries with that code; where it knows only the first of two, `bot/rules` adds the second.
     """
     return _zones(number[: _EXCHANGE - 1] + "0" * max(0, len(number) - _EXCHANGE + 1) if _american(number) else number)
+
+
+def likely_zones_of(number: str) -> tuple[str, ...]:
+    """Return where to presume a number that may be anywhere: on the mainland for North America, else `zones_of`."""
+    zones = zones_of(number)
+    return mainland() if set(mainland()) < set(zones) else zones
 
 
 def region_of(number: str) -> str | None:

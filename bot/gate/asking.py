@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 
 from bot.engine.calendar import HORIZON, Hours, Place, next_allowed, shop_hours
 from bot.engine.programme import Limits
 from bot.gate.verdict import Drop, Purpose, Recipient, Send, Verdict, Wait
-from bot.places import UNKNOWN_STATE, country_of_zone, region_of
+from bot.places import UNKNOWN_STATE, country_of_zone, likely_zones_of, region_of
 from bot.rules import Rule, rules
 
 DAY = timedelta(days=1)
@@ -31,7 +32,8 @@ def ask(
 
     Answers to the customer's own text pass at any hour; everything else needs a customer who has not opted
     out. What a person writes then passes, too; the bot's own texts keep to the window in every zone the
-    customer may be in, and nothing is said twice. Marketing also needs recorded consent that has not run out,
+    customer may be in (a number that may be anywhere from Guam to Newfoundland is presumed on the mainland, for
+    service texts only), and nothing is said twice. Marketing also needs recorded consent that has not run out,
     keeps to the hours of the law that counts for the customer and to the shop's blackout days, and stays
     under the caps, which are rolling.
     """
@@ -87,6 +89,9 @@ def _timely(purpose: Purpose, recipient: Recipient, limits: Limits, now: datetim
     if not places:
         return Drop("place_unknown")
     opens = next_allowed(moment, places, HORIZON + _longest(limits))
+    if opens is None and purpose == "service" and recipient.phone:
+        recipient = replace(recipient, zones=likely_zones_of(recipient.phone))
+        opens = next_allowed(moment, _places(purpose, recipient, limits, laws))
     if opens is None:
         return Drop("never_open")
     if opens > moment:

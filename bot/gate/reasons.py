@@ -17,8 +17,14 @@ REASONS: Mapping[str, str] = {
     "quiet_hours": "It is outside the shop's hours where the customer may be.",
     "legal_hours": "The law allows no marketing now where the customer may be.",
     "blackout": "It is one of the shop's blackout days.",
-    "never_open": "There is no hour that suits every place where this number may be.",
-    "place_unknown": "Nobody knows where this number may be, so no hour is safe.",
+    "never_open": (
+        "There is no hour that suits every place where this number may be. Ask the customer for the ZIP code or the"
+        " town, and put the time zone into the profile."
+    ),
+    "place_unknown": (
+        "Nobody knows where this number may be, so no hour is safe. Ask the customer for the town, and put the time"
+        " zone into the profile."
+    ),
     "carrier_answers": "Twilio answers this word itself.",
 }
 """Why a message waits or was suppressed."""

@@ -69,6 +69,12 @@ def also_in() -> Mapping[int, tuple[str, ...]]:
     return {code: tuple(zones) for code, zones in _read("area_codes")["also_in"].items()}
 
 
+@cache
+def mainland() -> tuple[str, ...]:
+    """Return the zones of the contiguous United States, for numbers that may be anywhere in North America."""
+    return tuple(_read("area_codes")["mainland"])
+
+
 def _read(name: str) -> Any:
     text = (resources.files(__package__) / f"{name}.yaml").read_text("utf-8")
     return YAML(typ="safe", pure=True).load(text)

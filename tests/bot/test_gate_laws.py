@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
@@ -142,6 +143,24 @@ def test_a_toll_free_number_may_be_anywhere_in_north_america() -> None:
     verdict = gate.ask("marketing", toll_free, Limits(), utc("2026-07-01 15:00"))
     assert verdict == gate.Drop("never_open")
     assert gate.ask("reply", toll_free, Limits(), utc("2026-07-01 15:00")) == gate.Send()
+
+
+@pytest.mark.parametrize("phone", ["+18005550123", "+18885550123", "+12335550123"])
+def test_such_a_number_is_told_of_its_order_in_the_mainlands_day(phone: str) -> None:
+    """A service text waits until it is nine in Los Angeles, goes out until eight in New York, and is never dropped."""
+    customer = subscribed(phone)
+    assert gate.ask("service", customer, Limits(), utc("2026-07-01 15:00")) == gate.Wait(
+        utc("2026-07-01 16:00"), "quiet_hours"
+    )
+    assert gate.ask("service", customer, Limits(), utc("2026-07-01 23:59")) == gate.Send()
+    assert isinstance(gate.ask("service", customer, Limits(), utc("2026-07-02 00:00")), gate.Wait)
+    known = replace(customer, zones=("Pacific/Guam",))
+    assert isinstance(gate.ask("service", known, Limits(), utc("2026-07-01 16:00")), gate.Wait)
+
+
+def test_the_reason_says_what_to_do() -> None:
+    """Whoever reads why nothing was sent learns what to ask the customer."""
+    assert "ZIP code" in gate.REASONS["never_open"]
 
 
 def test_a_number_of_no_country_gets_no_marketing() -> None:
