@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import json
 from typing import Any
 
 import click
 from sqlalchemy import select
 
 from bot import daycode
-from bot.cli.opened import desk, number
+from bot.cli.opened import desk, json_object, number
 from bot.cli.shown import as_json, say
 from bot.engine.proactive import PURCHASE
 from storage import customers, facts
@@ -53,12 +52,7 @@ def event(phone: str, name: str, data: str, key: str | None) -> None:
 
 
 def _values(name: str, data: str) -> dict[str, Any]:
-    try:
-        values = json.loads(data)
-    except json.JSONDecodeError as trouble:
-        raise click.BadParameter(f"not JSON: {trouble}", param_hint="--data") from None
-    if not isinstance(values, dict):
-        raise click.BadParameter("must be a JSON object, like {}", param_hint="--data")
+    values = json_object(data)
     amount = values.get("amount_minor")
     if name == PURCHASE and not (isinstance(amount, int) and not isinstance(amount, bool) and amount >= 0):
         raise click.BadParameter('a purchase needs whole cents: {"amount_minor": 450}', param_hint="--data")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import click
 from dotenv import dotenv_values
@@ -99,6 +101,17 @@ def number(typed: str, country: str = "US") -> str:
     if found is None:
         raise click.BadParameter(f"{typed!r} is no phone number; write it like +12015550123.", param_hint="NUMBER")
     return found
+
+
+def json_object(data: str) -> dict[str, Any]:
+    """Return what `--data` holds. Raises a usage error when it is no JSON object."""
+    try:
+        values = json.loads(data)
+    except json.JSONDecodeError as trouble:
+        raise click.BadParameter(f"not JSON: {trouble}", param_hint="--data") from None
+    if not isinstance(values, dict):
+        raise click.BadParameter("must be a JSON object, like {}", param_hint="--data")
+    return values
 
 
 def _first_line(trouble: Exception) -> str:

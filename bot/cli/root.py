@@ -27,6 +27,7 @@ _COMMANDS = {
     "consent": ("consent", "consent", "Export and check the evidence of consent."),
     "audit": ("audit", "audit", "Show what staff did and looked at."),
     "event": ("facts", "event", "Record a fact about a customer, such as a purchase."),
+    "start": ("start", "start", "Start a flow for one customer."),
     "code": ("facts", "code", "Show today's code for the till."),
     "messages": (
         "messages",

@@ -26,6 +26,7 @@ _SAID: Mapping[str, Said] = {
     "customer.viewed": Said("looked at the customer"),
     "evidence.exported": Said("took the consent evidence out"),
     "evidence.viewed": Said("looked at the consent evidence"),
+    "flow.started": Said("started a flow for the customer"),
     "handoff.closed": Said("closed a request for a person"),
     "lesson.forgotten": Said("took a lesson for the bot back"),
     "lesson.taught": Said("taught the bot"),

@@ -68,10 +68,10 @@ class FactRecorded:
 
 @dataclass(frozen=True, slots=True)
 class StartDue:
-    """A flow's schedule reached this customer; `occasion` makes it happen once."""
+    """A flow's schedule reached this customer, or a person starts it; `occasion` makes it happen once."""
 
     flow: str
-    trigger: int  #: index in the flow's triggers
+    trigger: int | None  #: index in the flow's triggers; None: the first one that fits, because a person said so
     customer_id: int
     at: datetime
     occasion: str

@@ -61,10 +61,14 @@ def take_fact(turn: Turn, fact: FactRecorded) -> None:
 
 
 def take_start(turn: Turn, due: StartDue) -> None:
-    """Start a flow whose schedule has reached this customer."""
+    """Start a flow whose schedule has reached this customer, or that a person starts."""
     compiled = turn.book.current(due.flow)
-    if compiled is not None and due.trigger < len(compiled.flow.triggers):
-        _begin(turn, compiled, [due.trigger], due.slots)
+    if compiled is None:
+        return
+    count = len(compiled.flow.triggers)
+    ways = range(count) if due.trigger is None else range(due.trigger, min(due.trigger + 1, count))
+    if ways:
+        _begin(turn, compiled, list(ways), due.slots)
 
 
 def take_back(turn: Turn, back: HandedBack) -> None:

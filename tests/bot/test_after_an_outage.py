@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import select
 
 from bot.engine.programme import GOODBYE_RELEVANT, Limits
+from bot.settings import ROOT
 from storage import facts, messages
 from storage.database import reading, writing
-from storage.ids import next_id
+from storage.ids import moment_of, next_id
 from tests.bot.test_turn import customer_id, rich
 from tests.shop import ALICE, Shop, open_shop
 
@@ -124,3 +125,22 @@ def test_a_reply_that_could_not_go_out_is_dropped_after_hours(shop: Shop) -> Non
 
 def _broken(*_: object) -> Any:
     raise RuntimeError("a fuse has blown")
+
+
+def test_the_manuals_statement_records_a_fact_once(database_url: str) -> None:
+    """What docs/operations.md tells other systems to write is taken up, and only once."""
+    if not database_url.startswith("postgresql"):
+        pytest.skip("the statement is PostgreSQL's")
+    manual = (ROOT / "docs" / "operations.md").read_text()
+    statement = manual[manual.index("    INSERT INTO facts") : manual.index("DO NOTHING;") + len("DO NOTHING")]
+    with open_shop(database_url) as shop:
+        shop.joined("+12015550123")
+        for _ in range(2):
+            with shop.services.engine.begin() as conn:
+                conn.exec_driver_sql(statement)
+        assert shop.one("select count(*) from facts where name = 'order_ready'") == 1
+        fact = shop.rows("select id, recorded_at from facts where name = 'order_ready'")[0]
+        assert abs(moment_of(fact["id"]) - fact["recorded_at"]) < timedelta(minutes=1)
+        shop.clock.turn_to(fact["recorded_at"] + timedelta(minutes=1))
+        shop.services.schedule.run(shop.clock.now())
+        assert shop.one("select body from messages where flow = 'delivery_update'").startswith("Corner Cup: order A-17")
