@@ -82,6 +82,22 @@ def test_every_role_runs_twice_behind_a_proxy() -> None:
         assert set(service.get("depends_on", {})) <= set(SERVICES)
 
 
+def test_the_database_is_asked_as_the_others_reach_it() -> None:
+    """By TCP, so that the server which only fills a new volume is not taken for it: the migration runs once."""
+    check = SERVICES["postgres"]["healthcheck"]["test"]
+    assert check[check.index("-h") + 1] == "127.0.0.1"
+    assert SERVICES["migrate"]["depends_on"]["postgres"]["condition"] == "service_healthy"
+
+
+@pytest.mark.parametrize("prefix", ["CARRIER", "BIRD_", "TWILIO_"])
+def test_every_carrier_can_be_chosen(prefix: str) -> None:
+    """What a carrier's settings are named reaches each process, and none insists on the other's."""
+    wanted = {name for name in SETTINGS if name.startswith(prefix)} - {"TWILIO_API_BASE_URL"}
+    for service in OURS.values():
+        assert wanted <= set(service["environment"])
+        assert not any(":?" in service["environment"][name] for name in wanted)
+
+
 def test_everything_that_is_mounted_or_kept_is_there() -> None:
     """Bind mounts exist and named volumes are declared."""
     for service in SERVICES.values():
