@@ -12,15 +12,20 @@ from tests.databases import (
     engine,
     postgres_server,
 )
+from tests.demo import demo_file
 from tests.journeys.summary import pytest_terminal_summary, pytest_testnodedown
+from tests.order import pytest_collection_modifyitems, pytest_configure
 
 __all__ = [
     "_postgres_database",
     "_sqlite_file",
     "bare_database_url",
     "database_url",
+    "demo_file",
     "engine",
     "postgres_server",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
     "pytest_terminal_summary",
     "pytest_testnodedown",
 ]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Response
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-START_PATIENCE = 90.0  # seconds, seeding included
+START_PATIENCE = 90.0  # seconds
 
 
 @pytest.fixture(scope="session")
@@ -44,9 +44,10 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(browser: Browser, demo_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `python -m bot serve --demo` on a database of its own."""
     folder = tmp_path_factory.mktemp("demo")
+    shutil.copyfile(demo_file, folder / "demo.db")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -11,12 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from bot.catalog import Catalog
-from bot.demo import seed
 from bot.demo.people import PEOPLE
-from bot.settings import ROOT, Settings
-from storage import migrate
-from storage.database import open_engine, reading
+from storage.database import reading
+from tests.demo import play_year
 
 NOW = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
 
@@ -24,21 +21,9 @@ NOW = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """A database with the demo's year."""
-    engine = _seed(tmp_path_factory.mktemp("demo") / "demo.db")
+    engine = play_year(tmp_path_factory.mktemp("demo") / "demo.db", NOW)
     yield engine
     engine.dispose()
-
-
-def _seed(path: Path) -> Engine:
-    url = f"sqlite:///{path}"
-    migrate.upgrade(url)
-    engine = open_engine(url)
-    catalog = Catalog(engine, ROOT / "flows")
-    catalog.load(NOW)
-    settings = Settings(database_url=url, secret_key="test", auth_tokens=("t",), demo=True)
-    assert seed(engine, catalog, settings, NOW)
-    assert not seed(engine, catalog, settings, NOW), "the second time nothing happens"
-    return engine
 
 
 _WRONG_BALANCES = (
@@ -113,7 +98,7 @@ def test_marketing_kept_to_the_rules(seeded: Engine) -> None:
 def test_it_is_the_same_year_every_time(seeded: Engine, tmp_path: Path) -> None:
     """Who bought what when, and every balance, do not change between two seedings of the same moment."""
     story = "SELECT c.phone, c.points, c.purchases, c.spent_minor, c.last_purchase_at FROM customers c ORDER BY c.phone"
-    again = _seed(tmp_path / "again.db")
+    again = play_year(tmp_path / "again.db", NOW)
     with reading(seeded) as first, reading(again) as second:
         assert first.execute(text(story)).all() == second.execute(text(story)).all()
     again.dispose()
