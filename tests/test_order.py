@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from bot.settings import ROOT
@@ -21,4 +23,4 @@ def test_long_files_come_before_those_with_many_tests(request: pytest.FixtureReq
     order.pytest_collection_modifyitems(again)
     files = [item.path for item in again]
     assert [order._rank(item) for item in again] == sorted(order._rank(item) for item in again)
-    assert sum(here != there for here, there in zip(files, files[1:], strict=False)) == len(set(files)) - 1
+    assert sum(here != there for here, there in pairwise(files)) == len(set(files)) - 1

@@ -14,8 +14,7 @@ from bot.console.page import back, page, say, zone
 from bot.desk import evidence as proof
 from bot.desk import opting_out, sealing
 from bot.desk.actor import note
-from bot.desk.evidence_file import fingerprint, public_key, signed
-from bot.desk.evidence_pdf import attachment_name, pdf
+from bot.desk.evidence_file import attachment_name, fingerprint, public_key, signed
 from bot.services import services
 from storage import customers
 from storage.database import reading, writing
@@ -54,6 +53,8 @@ def signed_file(customer_id: int) -> Response:
 @blueprint.get("/evidence.pdf")
 def reading_copy(customer_id: int) -> Response:
     """Give the reading copy, which has the signed file attached."""
+    from bot.desk.evidence_pdf import pdf  # paper is seldom wanted, and would cost each start a tenth of its time
+
     text, name = _file(customer_id, "pdf")
     return _download(pdf(text), "application/pdf", name.removesuffix(".json") + ".pdf")
 

@@ -52,6 +52,12 @@ class Verdict:
         return not self.problems
 
 
+def attachment_name(about: Entry) -> str:
+    """Return the name of the signed file, without the number's plus: `consent-12015550123-20260302.json`."""
+    digits = "".join(filter(str.isdigit, about["number"]))
+    return f"consent-{digits}-{about['made_at']['local'][:10].replace('-', '')}.json"
+
+
 def public_key(secret_key: str) -> str:
     """Return the installation's public key, base64."""
     return base64.b64encode(_private(secret_key).public_key().public_bytes_raw()).decode()

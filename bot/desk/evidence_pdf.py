@@ -14,7 +14,7 @@ from typing import Any
 from fpdf import FPDF
 from fpdf.enums import WrapMode, XPos, YPos
 
-from bot.desk.evidence_file import Entry, Verdict, verify
+from bot.desk.evidence_file import Entry, Verdict, attachment_name, verify
 
 _ENCODING = "cp1252"
 _LETTER = frozenset({"US", "CA", "MX"})  # where paper is 8.5 x 11 inches
@@ -53,12 +53,6 @@ def pdf(file_text: str) -> bytes:
         modification_date=datetime.fromisoformat(about["made_at"]["utc"]),
     )
     return bytes(paper.output())
-
-
-def attachment_name(about: Entry) -> str:
-    """Return the name of the signed file, without the number's plus: `consent-12015550123-20260302.json`."""
-    digits = "".join(filter(str.isdigit, about["number"]))
-    return f"consent-{digits}-{about['made_at']['local'][:10].replace('-', '')}.json"
 
 
 def visible(text: str) -> str:
