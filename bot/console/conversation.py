@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime, format_time
+from babel.dates import format_skeleton, format_time
 from flask import Blueprint, abort, redirect, request, url_for
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response
@@ -256,8 +256,10 @@ def clock_in(moment: datetime, there: ZoneInfo) -> str:
 @blueprint.app_template_filter()
 def exact_in(moment: datetime, there: ZoneInfo) -> str:
     """Return a moment in full in another zone, with its name."""
-    words = format_datetime(moment, "EEE, MMM d, h:mm a", tzinfo=there, locale=FORMS[language()])
-    return f"{words} ({there.key.rpartition('/')[2].replace('_', ' ')})".replace("\u202f", " ")
+    words = format_skeleton("MMMEd", moment, tzinfo=there, locale=FORMS[language()])
+    return f"{words}, {clock_in(moment, there)} ({there.key.rpartition('/')[2].replace('_', ' ')})".replace(
+        "\u202f", " "
+    )
 
 
 @blueprint.app_template_filter()

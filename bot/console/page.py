@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.core import Locale
-from babel.dates import format_date, format_datetime, format_time, format_timedelta
+from babel.dates import format_skeleton, format_time, format_timedelta
 from babel.numbers import format_currency, format_decimal
 from flask import Flask, flash, g, make_response, redirect, render_template, request, url_for
 from markupsafe import Markup
@@ -56,7 +56,7 @@ def zone() -> ZoneInfo:
 
 def exact(moment: datetime) -> str:
     """Return a moment in full: "Tue, Nov 3, 2026, 10:02 AM"."""
-    return _spaces(format_datetime(moment, "EEE, MMM d, y, h:mm a", tzinfo=zone(), locale=FORMS[language()]))
+    return f"{day(moment)}, {clock(moment)}"
 
 
 def clock(moment: datetime) -> str:
@@ -66,7 +66,7 @@ def clock(moment: datetime) -> str:
 
 def day(moment: datetime) -> str:
     """Return the day: "Tue, Nov 3, 2026"."""
-    return _spaces(format_date(moment.astimezone(zone()), "EEE, MMM d, y", locale=FORMS[language()]))
+    return _spaces(format_skeleton("yMMMEd", moment, tzinfo=zone(), locale=FORMS[language()]))
 
 
 def ago(moment: datetime | None) -> Markup | str:
@@ -77,7 +77,8 @@ def ago(moment: datetime | None) -> Markup | str:
     if abs(moment - now) < timedelta(minutes=1):
         words = _("just now") if moment <= now else _("in a moment")
     elif abs(moment - now) < timedelta(days=7):
-        words = format_timedelta(moment - now, add_direction=True, threshold=1.2, locale=FORMS[language()])
+        form = FORMS[language()]
+        words = format_timedelta(moment - now, granularity="minute", threshold=1.2, add_direction=True, locale=form)
     else:
         words = day(moment)
     iso = moment.astimezone(UTC).isoformat(timespec="seconds")

@@ -197,3 +197,22 @@ def test_it_is_there_for_everybody(page: Page, server: str, scheme: str) -> None
     found = Axe().run(page).response["violations"]
     assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_facts_stand_beside_the_conversation(page: Page, server: str) -> None:
+    """Four panes where there is room; else they fold out above the texts, which stay in sight."""
+    sign_in(page, server, "manager")
+    page.goto(f"{server}/console/inbox?view=recent")
+    page.locator(".entry > a").first.click()
+    facts, fold = page.locator(".pane .conversation-facts"), page.locator(".pane .facts-fold summary")
+    expect(facts).to_be_visible()
+    expect(fold).to_be_hidden()
+    for words in ("Points", "Member since", "Vouchers", "Consent evidence"):
+        expect(facts).to_contain_text(words)
+    for width in (1200, 1000):
+        page.set_viewport_size({"width": width, "height": 800})
+        expect(facts).to_be_hidden()
+        fold.click()
+        expect(facts).to_be_visible()
+        expect(page.locator(".pane .timeline")).to_be_visible()
+        fold.click()

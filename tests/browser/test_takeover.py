@@ -115,9 +115,11 @@ def test_two_people_and_one_customer(page: Page, colleague: Page, server: str) -
     expect(page.locator(".holder")).to_contain_text("he asked for the manager")
     expect(page.locator("[data-answer]")).to_be_hidden()
 
+    expect(colleague.locator("[data-bar]")).to_contain_text("asked for a person")
     colleague.locator(".holder summary").click()
     colleague.get_by_role("button", name="End the conversation").click()
     expect(colleague.locator(".holder")).to_contain_text("The bot answers.")
+    expect(colleague.locator("[data-bar]")).not_to_contain_text("asked for a person")  # at once, not at the next look
     expect(page.locator(".holder")).to_contain_text("The bot answers.", timeout=15_000)
 
 
@@ -134,4 +136,7 @@ def test_a_saved_reply_is_put_where_the_cursor_is(page: Page, server: str) -> No
     page.locator("[data-answer] textarea").fill("Hello! ")
     page.get_by_role("button", name="Insert").click()
     expect(page.locator("[data-answer] textarea")).to_have_value(re.compile(r"^Hello! You have 0 points, .*\.$"))
-    expect(page.locator("#toasts")).to_contain_text("this customer has nothing for {name}")
+    lacks = page.locator("[data-missing]")
+    expect(lacks).to_contain_text("this customer has nothing for {name}")
+    page.locator("[data-answer] textarea").fill("")
+    expect(lacks).to_be_hidden()

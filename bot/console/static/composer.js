@@ -10,19 +10,21 @@ export function start(root = document) {
     place.dataset.started = "";
     const holder = place.querySelector(".holder");
     live(holder);
-    hold(holder);
+    hold(place, holder);
     write(place, holder);
     save(place);
   }
 }
 
 /** Take over, hold longer and hand back without leaving the page. */
-function hold(holder) {
+function hold(place, holder) {
   holder.addEventListener("submit", async (event) => {
     event.preventDefault();
     const { name, value } = event.submitter ?? {};
     const answer = await submit(event.target, name ? { [name]: value } : {});
-    if (answer) show(holder, await answer.text());
+    if (!answer) return;
+    show(holder, await answer.text());
+    place.dispatchEvent(new CustomEvent("moved", { bubbles: true })); // the bar and the list say who has it
   });
 }
 
@@ -44,6 +46,7 @@ function write(place, holder) {
   };
   words.addEventListener("input", () => {
     question.hidden = true;
+    if (!words.value.trim()) lacks(place, "");
     clearTimeout(waiting);
     waiting = setTimeout(measure, PAUSE);
   });
@@ -80,6 +83,7 @@ async function send(place, form, holder, confirmed) {
     if (sent === "yes" || sent === "before") {
       taken(place, form, typed, sent === "before" && tried !== typed);
       show(holder, said);
+      place.dispatchEvent(new CustomEvent("moved", { bubbles: true }));
       return;
     }
     delete form.dataset.tried; // nothing was sent
@@ -99,8 +103,16 @@ function taken(place, form, typed, otherWords) {
   form.querySelector("[data-ask-first]").hidden = true;
   if (otherWords) return toast(place.dataset.before, "warn");
   if (words.value === typed) words.value = "";
+  lacks(place, "");
   form.querySelector("[data-cost]").textContent = "";
   words.focus();
+}
+
+/** Say what a saved reply lacks for this customer, as long as it stands in the box. */
+function lacks(place, missing) {
+  const line = place.querySelector("[data-missing]");
+  line.textContent = missing;
+  line.hidden = !missing;
 }
 
 function askFirst(form, said) {
@@ -127,6 +139,6 @@ function save(place) {
     words.setRangeText(body, words.selectionStart, words.selectionEnd, "end");
     words.dispatchEvent(new Event("input"));
     words.focus();
-    if (missing) toast(missing, "warn");
+    lacks(place, missing);
   });
 }

@@ -74,6 +74,11 @@ export function attend(place, room, { acted = () => {}, settle = null } = {}) {
     sign();
   });
   document.addEventListener("visibilitychange", sign);
+  room.addEventListener("moved", () => {
+    writing = false;
+    sign();
+    if (at) acted(at);
+  });
   addEventListener("pagehide", () => {
     if (!at) return;
     const token = document.querySelector("meta[name=csrf]").content;
