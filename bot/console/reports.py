@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 
@@ -22,6 +22,7 @@ from bot.desk.reports import Days, Report
 from bot.desk.spreadsheet import lines
 from bot.services import services
 from storage.database import reading, writing
+from storage.tallies import WAITS
 
 blueprint = Blueprint("reports", __name__, url_prefix="/reports")
 _DAILY = 92  #: a longer range has a bar for each week
@@ -73,7 +74,7 @@ def _shown(report: Report, book: Book) -> dict[str, object]:
             "value": report.totals[part],
             "share": charts.share(abs(report.totals[part]), most),
         }
-        for part in report.parts[:_ROWS]
+        for part in _in_order(report)
     ]
     return {
         "name": report.name,
@@ -85,6 +86,14 @@ def _shown(report: Report, book: Book) -> dict[str, object]:
         "table": [(words, value) for _short, words, value in _steps(report.days, by_day) if value],
         "weekly": report.days.count > _DAILY,
     }
+
+
+def _in_order(report: Report) -> Sequence[str]:
+    """Return the parts shown, the largest first; spans of waiting from the shortest."""
+    if report.name == "waited":
+        spans = [*map(str, WAITS), "more", "never"]
+        return sorted(report.parts, key=spans.index)
+    return report.parts[:_ROWS]
 
 
 def _drawn(days: Days, values: Mapping[date, int], *, last: bool = False) -> charts.Chart:

@@ -16,6 +16,7 @@ from bot.desk.spreadsheet import cell, lines
 from bot.desk.tallying import FRESH, bounds, tally
 from storage.database import reading
 from tests.console.conftest import Hire
+from tests.console.test_customer import words
 from tests.shop import ALICE, BOB, CHARLIE, Shop
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -105,6 +106,21 @@ def test_the_page_says_it_in_words(shop: Shop, hiring: Hire) -> None:
     assert "1 person joined." in text
     assert "<svg" in text
     assert hiring("support").get("/console/reports").status_code == 403
+
+
+def test_waiting_is_told_from_the_shortest(shop: Shop, hiring: Hire) -> None:
+    """However many waited how long, the table goes from minutes to days."""
+    for part, count in (("1440", 9), ("5", 1), ("never", 4), ("more", 2), ("60", 3)):
+        shop.execute(
+            "INSERT INTO tallies (day, measure, part, value) VALUES (:day, 'waited', :part, :count)",
+            day=TODAY,
+            part=part,
+            count=count,
+        )
+    said = words(hiring("manager").read("/console/reports?days=7"))
+    order = ["Within 5 minutes", "Within 60 minutes", "Within 1,440 minutes", "More than a day", "Not answered"]
+    places = [said.index(each) for each in order]
+    assert places == sorted(places)
 
 
 def test_csv_is_inert(shop: Shop, hiring: Hire) -> None:
