@@ -37,7 +37,7 @@ staff = Table(
     Column("email", Words, nullable=False, unique=True),  #: lower case
     Column("name", Words, nullable=False),
     Column("role", Words, nullable=False),
-    Column("language", Words, nullable=False, default="en"),
+    Column("language", Words, nullable=False, default=""),  #: of the console; empty: what the browser asks for
     Column("password", Words),  #: argon2; None: none chosen yet, or signs in elsewhere
     Column("totp", Words),  #: the shared secret, base 32; None: no second factor
     Column("totp_step", BigInteger),  #: the time step last used, so that a code works once

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
 from bot.console import session
+from bot.console.agents import agent_words
 from bot.console.language import LANGUAGES, _
 from bot.console.page import back, page, say
 from bot.desk import accounts
@@ -30,7 +31,9 @@ def show() -> Response:
         row, sessions = _row(conn), staff.sessions_of(conn, session.me().id)
     secret = None if row["totp"] else browser.setdefault(_SECRET, accounts.new_secret())
     drawn = Markup(_qr(secret, row["email"])) if secret else None
-    return page("account.html", row=row, sessions=sessions, this=session.digest(), secret=secret, drawn=drawn)
+    return page(
+        "account.html", agent=agent_words, row=row, sessions=sessions, this=session.digest(), secret=secret, drawn=drawn
+    )
 
 
 @blueprint.post("/password")

@@ -71,8 +71,11 @@ def email_of(typed: str) -> str:
     return email
 
 
-def add(conn: Connection, actor: Actor, email: str, name: str, role: Role, now: datetime, language: str = "en") -> int:
-    """Make an account without a password and return its id. Raises NotPossible when the address has one."""
+def add(conn: Connection, actor: Actor, email: str, name: str, role: Role, now: datetime, language: str = "") -> int:
+    """Make an account without a password and return its id. Raises NotPossible when the address has one.
+
+    Until somebody chooses a `language`, the console speaks what their browser asks for.
+    """
     email, name = email_of(email), name.strip()
     if role not in staff.ROLES:
         raise NotPossible("There is no role {role}.", role=role)

@@ -7,7 +7,9 @@ from datetime import timedelta
 from html import unescape
 
 import pyotp
+import pytest
 
+from bot.console.agents import agent_words
 from bot.desk import accounts
 from bot.desk.actor import Actor
 from storage import staff
@@ -243,3 +245,35 @@ def test_a_short_password_is_refused_with_words(shop: Shop) -> None:
     assert answer.status_code == 409
     assert "at least 10 characters" in answer.get_data(as_text=True)
     assert somebody.post(f"/console/welcome/{token}", {**form, "password": PASSWORD}).status_code == 303
+
+
+def test_the_console_speaks_what_the_browser_asks_for_until_somebody_chooses(shop: Shop, hiring: Hire) -> None:
+    """A new account reads Spanish in a Spanish browser, signed in too; what is chosen then stays."""
+    sam, spanish = hiring("support"), {"Accept-Language": "es-MX,es;q=0.9,en;q=0.5"}
+    assert '<html lang="es">' in sam.get("/console/account", headers=spanish).get_data(as_text=True)
+    assert '<html lang="en">' in sam.get("/console/account").get_data(as_text=True)
+    sam.post("/console/account/language", {"language": "en"})
+    assert '<html lang="en">' in sam.get("/console/account", headers=spanish).get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    ("agent", "words"),
+    [
+        (
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/130.0.0.0 Safari/537.36",
+            "Chrome on Windows",
+        ),
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/130.0 Safari/537.36 Edg/130.0", "Edge on Windows"),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Version/17.5 Mobile/15E148 Safari/604.1",
+            "Safari on iPhone",
+        ),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0", "Firefox on Linux"),
+        ("curl/8.0", "An unknown browser"),
+        (None, "An unknown browser"),
+    ],
+)
+def test_a_browser_in_plain_words(shop: Shop, agent: str | None, words: str) -> None:
+    """What it calls itself is long and old; people know the name and the system."""
+    with shop.app.test_request_context():
+        assert agent_words(agent) == words
