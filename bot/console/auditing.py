@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
 from bot.console import session
+from bot.console.audit_details import detail_words
 from bot.console.audit_words import action_words
 from bot.console.language import _
 from bot.console.page import page, zone
@@ -42,6 +43,7 @@ def show() -> Response:
         before = request.args.get("before", None, int)
         before = before if before is not None and 0 < before < _IDS_END else None
         rows = [] if asked.trouble else auditing.find(conn, asked.wanted, zone(), before=before, limit=PAGE + 1)
+        names = staff.names(conn)
         return page(
             "audit.html",
             rows=rows[:PAGE],
@@ -51,7 +53,7 @@ def show() -> Response:
             people=staff.everybody(conn),
             actions=sorted(((name, action_words(name)) for name in audit.actions(conn)), key=lambda each: each[1]),
             words=action_words,
-            told=auditing.told,
+            told=lambda detail: detail_words(detail, names),
             nobody=NOBODY,
             trouble=asked.trouble,
             chosen={name: request.args[name] for name in _FIELDS if request.args.get(name)},
