@@ -237,12 +237,6 @@ def _answer(customer_id: int, words: str, undo: str | None) -> Response:
     return redirect(site or url_for(".show"), 303)
 
 
-@blueprint.app_template_filter()
-def half_hidden(number: str) -> str:
-    """Return a number that a colleague recognises and a passer-by does not: "+1201 ••• 0144"."""
-    return f"{number[:-7]} ••• {number[-4:]}" if len(number) > 8 else number
-
-
 def _answers(row: Row) -> bool:
     return row["disabled_at"] is None and row["role"] != "marketer"
 

@@ -234,6 +234,14 @@ def test_a_merged_customer_leads_to_the_other(shop: Shop, hiring: Hire, alice: i
     assert (answer.status_code, answer.location) == (302, conversation(alice))
 
 
+def test_the_keys_are_told_on_its_own_page(hiring: Hire, alice: int) -> None:
+    """The dialog of keys is on the full page, with those that work there."""
+    html = hiring("support").read(conversation(alice))
+    keys = re.search(r"<dialog data-keys.*?</dialog>", html, re.DOTALL)
+    assert keys
+    assert re.findall(r"<kbd>(.*?)</kbd>", keys.group()) == ["r", "/", "?"]
+
+
 def test_their_time_is_told_when_it_is_another(shop: Shop, hiring: Hire, alice: int) -> None:
     """Somebody in Los Angeles sees noon in New York as nine in the morning."""
     sam = hiring("support")

@@ -114,7 +114,7 @@ def test_at_night_the_page_asks_first(shop: Shop, hiring: Hire, place: Place) ->
     shop.clock.turn_to(shop.clock.now() + timedelta(hours=11))
     sam = hiring("support", "Sam")
     page = sam.read(f"{place(ALICE)}/conversation")
-    assert "It may be 11:00 PM where this customer is." in page
+    assert "It may be 11:00 PM where this customer is, outside the hours for texts." in page
     form = {"body": "Still awake?", "key": key_of(page)}
     asked = sam.post(f"{place(ALICE)}/answer", form, headers=FETCH)
     assert (asked.headers["X-Sent"], "Send it all the same?" in asked.get_data(as_text=True)) == ("no", True)

@@ -98,6 +98,8 @@ const keys = new Map();
 export function key(name, action) {
   keys.set(name, action);
 }
+const listed = document.querySelector("dialog[data-keys]");
+if (listed) key("?", () => listed.showModal());
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -165,7 +165,6 @@ key("r", async () => {
 });
 key("g", () => (went = Date.now()));
 key("i", () => { if (Date.now() - went < 1500) location.assign("/console/inbox"); });
-key("?", () => document.querySelector("[data-keys]").showModal());
 inbox.querySelector("[data-help]").addEventListener("click", () => document.querySelector("[data-keys]").showModal());
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && pane.contains(document.activeElement)) (current() ?? entries()[0])?.querySelector("a").focus();
