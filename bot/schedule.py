@@ -63,7 +63,7 @@ class Schedule:
 
     def fire_timers(self, now: datetime) -> int:
         """Fire the timers that are due, oldest first."""
-        return self._drain(now, timers.timers, timers.take_due, _timer_fired)
+        return self._drain(now, timers.timers, timers.take_due, timer_fired)
 
     def take_facts(self, now: datetime) -> int:
         """Hand recorded facts to the flows that start from them."""
@@ -226,7 +226,8 @@ class Schedule:
             rows.flush(conn, now)
 
 
-def _timer_fired(row: Any, now: datetime) -> TimerFired:
+def timer_fired(row: Any, now: datetime) -> TimerFired:
+    """Return a timer's row as the event it becomes."""
     return TimerFired(
         timer_id=row["id"],
         kind=row["kind"],

@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +102,23 @@ def received(result: str) -> None:
     _received.labels(result).inc()
 
 
+_quiet: ContextVar[bool] = ContextVar("quiet", default=False)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Count and log no turn of this thread meanwhile: it is only tried."""
+    before = _quiet.set(True)
+    try:
+        yield
+    finally:
+        _quiet.reset(before)
+
+
 def decided(decision: str, rule: str) -> None:
     """Count one decision of the router."""
-    _decisions.labels(decision, rule).inc()
+    if not _quiet.get():
+        _decisions.labels(decision, rule).inc()
 
 
 def group_taken(size: int, seconds: float) -> None:
@@ -119,6 +135,8 @@ def retaken(reason: str) -> None:
 
 def crashed(error: str, **context: object) -> None:
     """Count and log a turn that broke; the text is kept for replay."""
+    if _quiet.get():
+        return
     _crashed.inc()
     log.error("turn crashed", action="crash", error=error, **context)
 

@@ -159,7 +159,11 @@ _BY_SID = select(messages).where(messages.c.sid == bindparam("sid"))
 _BY_ID = select(messages).where(messages.c.id == bindparam("id"))
 _HISTORY = (
     select(messages)
-    .where(messages.c.customer_id == bindparam("customer_id"), messages.c.id < bindparam("before"))
+    .where(
+        messages.c.customer_id == bindparam("customer_id"),
+        messages.c.id > bindparam("after"),
+        messages.c.id < bindparam("before"),
+    )
     .order_by(messages.c.id.desc())
     .limit(bindparam("count"))
 )
@@ -220,9 +224,11 @@ def by_id(connection: Connection, identifier: int) -> Row | None:
     return first_row(connection.execute(_BY_ID, {"id": identifier}))
 
 
-def history(connection: Connection, customer_id: int, limit: int, before: int | None = None) -> list[Row]:
-    """Return a customer's newest messages older than the id `before`, newest first."""
-    parameters = {"customer_id": customer_id, "before": before or (1 << 63) - 1, "count": limit}
+def history(
+    connection: Connection, customer_id: int, limit: int, before: int | None = None, *, after: int = 0
+) -> list[Row]:
+    """Return a customer's newest messages between the ids `after` and `before`, newest first."""
+    parameters = {"customer_id": customer_id, "after": after, "before": before or (1 << 63) - 1, "count": limit}
     return all_rows(connection.execute(_HISTORY, parameters))
 
 

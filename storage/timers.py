@@ -60,6 +60,11 @@ _CANCEL_ALL = delete(timers).where(timers.c.customer_id == bindparam("customer_i
 _CANCEL_ONE = _CANCEL_ALL.where(timers.c.scope == bindparam("scope"))
 _OF = select(timers).where(timers.c.customer_id == bindparam("customer_id")).order_by(timers.c.due_at, timers.c.id)
 
+_REWORD = (
+    update(timers)
+    .where(timers.c.id == bindparam("the_id"))
+    .values(slots=bindparam("the_slots", type_=timers.c.slots.type))
+)
 _PUT_OFF = update(timers).where(timers.c.id == bindparam("the_id")).values(due_at=bindparam("later", type_=Moment))
 
 
@@ -77,6 +82,11 @@ def take_due(connection: Connection, now: datetime, limit: int) -> list[Row]:
     Those of a customer whom a person holds rest until the end of that lease.
     """
     ids = list(connection.execute(_DUE[connection.dialect.name], {"now": now, "count": limit}).scalars())
+    return take(connection, ids)
+
+
+def take(connection: Connection, ids: Sequence[int]) -> list[Row]:
+    """Remove and return these timers, the earliest first."""
     taken = all_rows(connection.execute(_TAKE, {"ids": ids})) if ids else []
     return sorted(taken, key=lambda row: (row["due_at"], row["id"]))
 
@@ -114,3 +124,8 @@ def of(connection: Connection, customer_id: int) -> list[Row]:
 def put_off(connection: Connection, identifier: int, due_at: datetime) -> None:
     """Let a timer wait until later, because it rested meanwhile."""
     connection.execute(_PUT_OFF, {"the_id": identifier, "later": due_at})
+
+
+def reword(connection: Connection, slots: Sequence[tuple[int, Row]]) -> None:
+    """Let timers remember other answers, `[(id, slots), ...]`: only for a copy, which is rolled back."""
+    write_many(connection, _REWORD, [{"the_id": each, "the_slots": words} for each, words in slots])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from storage.columns import Id, Moment, Words, metadata, partial_index
 from storage.conditions import among
-from storage.rows import Row, all_rows, first_row, insert_rows
+from storage.rows import Row, all_rows, first_row, insert_rows, write_many
 from storage.together import Query, ask, by_customer
 
 vouchers = Table(
@@ -90,6 +90,11 @@ _REDEEM_UNDONE = (
     .values(status="issued", redeemed_at=None, redeemed_by=None)
     .returning(vouchers)
 )
+_RECODE = (
+    update(vouchers)
+    .where(vouchers.c.code == bindparam("old"))
+    .values(code=bindparam("new", type_=vouchers.c.code.type))
+)
 _EXPIRE = (
     update(vouchers)
     .where(vouchers.c.status == ISSUED, vouchers.c.ends_at <= bindparam("now", type_=Moment))
@@ -149,3 +154,8 @@ def revoke(connection: Connection, code: str, reason: str) -> bool:
 def expire(connection: Connection, now: datetime) -> int:
     """Mark the vouchers whose time is over; return how many."""
     return connection.execute(_EXPIRE, {"now": now}).rowcount
+
+
+def recode(connection: Connection, codes: Mapping[str, str]) -> None:
+    """Give vouchers other codes, `{old: new}`: only for a copy, which is rolled back."""
+    write_many(connection, _RECODE, [{"old": old, "new": new} for old, new in codes.items()])

@@ -76,6 +76,7 @@ PERMISSIONS: Mapping[str, Roles] = {
     "conversation.read_mentions": DESK,
     "pictures.show": DESK,
     "trying.show": DESK,
+    "trying.state": DESK,
     "trying.play": DESK,
     # One customer, and the till.
     "customer.show": ALL,

@@ -12,7 +12,7 @@ from bot.engine.events import Media, MessageReceived
 from bot.loading import load_customers
 from bot.settings import Settings
 from bot.turn.loaded import Loaded
-from bot.turn.understanding import decide_event
+from bot.turn.understanding import decide_event, fresh_entropy
 from bot.turn.wave import Wave, hear
 from storage import customers, inbound, messages, stock
 from storage.rows import Row
@@ -34,7 +34,7 @@ def replay(conn: Connection, message_id: int, book: Book, settings: Settings, co
     customer = known[row["customer_id"]]
     loaded = Loaded(known, {}, {customer.id: record[customer.id]["sendable"]}, {}, stock.stock_taken(conn))
     wave = Wave(conn, book, settings, loaded, now, code)
-    decision = decide_event(book, customer, _text_of(row), loaded.stock, now, code)
+    decision = decide_event(book, customer, _text_of(row), loaded.stock, now, code, fresh_entropy())
     if decision.error:
         return False
     context = wave.context(customer, None, message_id)

@@ -19,7 +19,7 @@ from bot.turn.answer import Answer
 from bot.turn.loaded import Loaded, load
 from bot.turn.order import first_wave
 from bot.turn.replaying import replay
-from bot.turn.understanding import decide_event
+from bot.turn.understanding import Entropy, decide_event, fresh_entropy
 from bot.turn.wave import Wave
 from storage.database import after_commit, writing
 
@@ -28,15 +28,26 @@ PATIENCE = 10.0  # seconds one group may cost, all retries included: Twilio wait
 
 
 class Turns:
-    """Takes events, one transaction for each group of them."""
+    """Takes events, one transaction for each group of them.
+
+    `entropy` makes codes; only a trial, whose codes are worth nothing, gives the same twice.
+    """
 
     decide = staticmethod(decide_event)
 
-    def __init__(self, engine: Engine, catalog: Catalog, settings: Settings, broker: Broker | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        catalog: Catalog,
+        settings: Settings,
+        broker: Broker | None = None,
+        entropy: Entropy = fresh_entropy,
+    ) -> None:
         self.engine = engine
         self.catalog = catalog
         self.settings = settings
         self.broker = broker or NoBroker()
+        self.entropy = entropy
         self.pace = Pace()
         self._seen: dict[str, int] = {}  #: ids of numbers, see `lock_and_ask`
 
@@ -114,7 +125,7 @@ class Turns:
         """Handle events of different customers: read for all, decide for each, write for all."""
         book = self.catalog.book
         loaded = self._load(conn, events, book, now)
-        wave = Wave(conn, book, self.settings, loaded, now, self._day_code(book, now), self.decide)
+        wave = Wave(conn, book, self.settings, loaded, now, self._day_code(book, now), self.decide, self.entropy)
         answers = [wave.take(event) for event in events]
         wave.flush()
         agreed = [row["customer_id"] for row in wave.rows.consents if row["status"] == "subscribed"]

@@ -17,20 +17,33 @@ from bot.engine.standing import Expectation, Standing
 from bot.errors import TurnBroken
 from storage.ids import next_id
 
-Decide = Callable[[Book, Customer, Event, Mapping[str, int], datetime, str], Decision]  #: see `decide_event`
+#: See `decide_event`.
+Decide = Callable[[Book, Customer, Event, Mapping[str, int], datetime, str, bytes], Decision]
+Entropy = Callable[[], bytes]  #: gives what makes the codes of one turn unguessable
+
+
+def fresh_entropy() -> bytes:
+    """Return entropy that nobody can guess or make again."""
+    return secrets.token_bytes(16)
 
 
 def decide_event(
-    book: Book, customer: Customer, event: Event, stock: Mapping[str, int], now: datetime, code: str
+    book: Book,
+    customer: Customer,
+    event: Event,
+    stock: Mapping[str, int],
+    now: datetime,
+    code: str,
+    entropy: bytes,
 ) -> Decision:
-    """Decide one event; `code` is the day's.
+    """Decide one event; `code` is the day's, `entropy` makes the codes of this turn unguessable.
 
     Raises TurnBroken for one that is not a text: whoever brought it tries again later.
     """
     routing, trouble = None, None
     if isinstance(event, MessageReceived):
         routing, trouble = _route_safely(book, customer, event, stock, now)
-    decision = _decide(book, customer, event, routing, trouble, stock, now, code)
+    decision = _decide(book, customer, event, routing, trouble, stock, now, code, entropy)
     if decision.error and not isinstance(event, MessageReceived):
         raise TurnBroken(decision.error)
     return decision
@@ -41,7 +54,7 @@ def decide_broken(book: Book, customer: Customer, event: Event, error: str, now:
     routing = None
     if isinstance(event, MessageReceived):
         routing, _ = _route_safely(book, customer, event, {}, now)
-    return _decide(book, customer, event, routing, error, {}, now, "")
+    return _decide(book, customer, event, routing, error, {}, now, "", fresh_entropy())
 
 
 def _decide(
@@ -53,6 +66,7 @@ def _decide(
     stock: Mapping[str, int],
     now: datetime,
     code: str,
+    entropy: bytes,
 ) -> Decision:
     if routing is not None:
         telemetry.decided(routing.decision, routing.rule)
@@ -63,7 +77,7 @@ def _decide(
         routing,
         stock=stock,
         now=now,
-        entropy=secrets.token_bytes(16),
+        entropy=entropy,
         ids=next_id,
         day_code=code,
         trouble=trouble,

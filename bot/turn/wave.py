@@ -18,7 +18,7 @@ from bot.settings import Settings
 from bot.turn.answer import Answer, Reply, Result
 from bot.turn.inbound import carrier_answers, inbound_row
 from bot.turn.loaded import Loaded
-from bot.turn.understanding import Decide, decide_broken, decide_event
+from bot.turn.understanding import Decide, Entropy, decide_broken, decide_event, fresh_entropy
 from storage.ids import next_id
 
 
@@ -33,6 +33,7 @@ class Wave:
     now: datetime
     code: str  #: the day's
     decide: Decide = decide_event
+    entropy: Entropy = fresh_entropy
     rows: Rows = field(default_factory=Rows)
 
     def take(self, event: Event, broken: str | None = None) -> Answer:
@@ -50,7 +51,8 @@ class Wave:
         if broken is not None:
             decision = decide_broken(self.book, customer, event, broken, self.now)
         else:
-            decision = self.decide(self.book, customer, event, self.loaded.stock, self.now, self.code)
+            stock, entropy = self.loaded.stock, self.entropy()
+            decision = self.decide(self.book, customer, event, stock, self.now, self.code, entropy)
         return self._write(customer, event, decision)
 
     def flush(self) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
+from bot.desk.handset import shop_number
 from bot.services import services
-from bot.web.phone.shown import shop_number
 from storage import customers
 from storage.database import reading
 
@@ -22,7 +22,7 @@ def landing() -> str:
     return render_template(
         "landing.html",
         shop=book.programme.shop,
-        number=shop_number(shop),
+        number=shop_number(book, shop.settings),
         customers=count,
         flows=len(book.flows),
         findings=[finding for finding in shop.catalog.findings if finding.severity == "error"],

@@ -1,4 +1,4 @@
-"""A conversation in a real browser: as it happens, back to its beginning, notes, lessons, trying, on desk and phone."""
+"""A conversation in a real browser: as it happens, back to its beginning, notes, lessons, on desk and phone."""
 
 from __future__ import annotations
 
@@ -127,19 +127,6 @@ def test_a_note_reaches_a_colleague(page: Page, browser: Browser, server: str) -
         expect(mia.locator(".happening.note", has_text="see this")).to_be_visible()
         mia.goto(f"{server}/console/mentions")
         expect(mia.get_by_text("You have read everything that mentions you.")).to_be_visible()
-
-
-def test_it_is_tried_without_sending(page: Page, server: str) -> None:
-    """A script of texts is answered by the copy; the conversation itself is as before."""
-    sign_in(page, server)
-    address = open_conversation(page, server, PRIYA)
-    before = page.locator("[data-entry]").last.get_attribute("id")
-    page.get_by_role("link", name="Try from here").click()
-    page.get_by_label("What the customer would text").fill("REDEEM\n1")
-    page.get_by_role("button", name="Play").click()
-    expect(page.locator(".text.out")).to_have_count(2)
-    page.goto(address)
-    assert page.locator("[data-entry]").last.get_attribute("id") == before
 
 
 def test_a_picture_is_shown(page: Page, server: str) -> None:

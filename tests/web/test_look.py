@@ -94,7 +94,7 @@ def test_an_address_without_https_is_not_told_to_keep_it(database_url: str) -> N
 def _tokens(scheme: str) -> dict[str, str]:
     """Return the colour tokens of one scheme, the phone's own ones included."""
     found: dict[str, str] = {}
-    for sheet in ("regulars.css", "phone.css"):
+    for sheet in ("regulars.css", "handset.css"):
         text = (STATIC / sheet).read_text()
         light, _, dark = text.partition("@media (prefers-color-scheme: dark)")
         parts = (light,) if scheme == "light" else (light, dark.partition("\n}\n")[0])

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, make_response, render_template, request, url_for
 
+from bot.desk.handset import shop_number
 from bot.phone import parse, person
 from bot.services import Services, services
 from bot.web.phone import shown, turning
@@ -52,7 +53,9 @@ def state() -> Response:
     if phone is None:
         return _with_status(_sorry("That is no phone number in the form +12015550123."), 400)
     limit = max(1, min(request.args.get("limit", _PAGE, type=int), _MOST_MESSAGES))
-    body = json.dumps(shown.state_of(shop, phone, limit), separators=(",", ":"), ensure_ascii=False)
+    with reading(shop.engine) as conn:
+        found = shown.state_of(conn, shop, phone, limit)
+    body = json.dumps(found, separators=(",", ":"), ensure_ascii=False)
     answer = Response(body, content_type="application/json")
     answer.set_etag(hashlib.blake2b(body.encode("utf-8", "replace"), digest_size=12).hexdigest())
     answer.headers["Cache-Control"] = "private, no-cache"
@@ -99,7 +102,9 @@ def send() -> Response:
     network = Network(local_address(shop.settings), shop.settings.public_url, shop.settings.auth_tokens[0])
     pictures = [_picture(network, picture)] if picture else []
     try:
-        taken = network.text(sender=sender, recipient=shown.shop_number(shop), body=text, pictures=pictures)
+        taken = network.text(
+            sender=sender, recipient=shop_number(shop.catalog.book, shop.settings), body=text, pictures=pictures
+        )
     except NotAnswered as trouble:
         return _with_status(_sorry(str(trouble)), 502)
     return _json({"sid": taken.sid, "replies": taken.replies})

@@ -1,6 +1,6 @@
 // Beside the phone: who the customer is, and for every text what the machine understood and did.
 
-import { count, el, sync } from "./regulars.js";
+import { el, say, sync } from "./regulars.js";
 import { CONSENT, costHint, EFFECTS, fate, gist, size } from "./phone-words.js";
 
 /** The card of facts about one customer. */
@@ -16,7 +16,7 @@ function stranger(display) {
     "div",
     { class: "card facts" },
     el("p", { class: "title" }, el("strong", {}, display)),
-    el("p", { class: "soft" }, "Nobody yet: the shop has never heard of this number. Text JOIN to become a customer."),
+    el("p", { class: "soft" }, say("Nobody yet: the shop has never heard of this number. Text JOIN to become a customer.")),
   );
 }
 
@@ -30,27 +30,27 @@ function factsOf(customer, times, now) {
     el(
       "p",
       { class: "tags" },
-      el("span", { class: "tag" }, count(customer.points, "point")),
+      el("span", { class: "tag" }, say(customer.points === 1 ? "1 point" : "{count} points", { count: customer.points.toLocaleString(times.clock.resolvedOptions().locale) })),
       customer.tier && el("span", { class: "tag" }, customer.tier),
-      el("span", { class: `tag ${tone}` }, words),
-      customer.doubt && el("span", { class: "tag warn" }, "Marketing paused: in doubt"),
-      !customer.reachable && el("span", { class: "tag bad" }, "Takes no texts"),
-      customer.wants_person && el("span", { class: "tag warn" }, "Waits for a person"),
+      el("span", { class: `tag ${tone}` }, say(words)),
+      customer.doubt && el("span", { class: "tag warn" }, say("Marketing paused: in doubt")),
+      !customer.reachable && el("span", { class: "tag bad" }, say("Takes no texts")),
+      customer.wants_person && el("span", { class: "tag warn" }, say("Waits for a person")),
     ),
     el(
       "dl",
       { class: "pairs" },
-      pair("Place", customer.conversations.length ? customer.conversations.map((each) => placeOf(each, times, now)) : el("span", { class: "soft" }, "no open conversation")),
+      pair("Place", customer.conversations.length ? customer.conversations.map((each) => placeOf(each, times, now)) : el("span", { class: "soft" }, say("no open conversation"))),
       customer.timers.length > 0 &&
         pair(
           "Waiting",
           customer.timers.slice(0, 4).map((timer) =>
-            el("p", { title: times.long.format(new Date(timer.at)) }, `${timer.kind === "deadline" ? "if still silent" : "reminder"} ${times.relative(new Date(timer.at), now)} `, el("span", { class: "soft" }, timer.title ?? "")),
+            el("p", { title: times.long.format(new Date(timer.at)) }, `${say(timer.kind === "deadline" ? "if still silent" : "reminder")} ${times.relative(new Date(timer.at), now)} `, el("span", { class: "soft" }, timer.title ?? "")),
           ),
         ),
       customer.vouchers.length > 0 && pair("Vouchers", customer.vouchers.map((voucher) => voucherOf(voucher, times))),
-      customer.proof && pair("Consent", `${customer.proof.status} by ${customer.proof.how}, ${at(customer.proof.at)}${customer.proof.version ? `, wording ${customer.proof.version}` : ""}`),
-      pair("Language", customer.language === "es" ? "Spanish" : customer.language === "en" ? "English" : customer.language),
+      customer.proof && pair("Consent", say(customer.proof.version ? "{status} by {how}, {at}, wording {version}" : "{status} by {how}, {at}", { ...customer.proof, status: say(customer.proof.status), how: say(customer.proof.how), at: at(customer.proof.at) })),
+      pair("Language", say({ es: "Spanish", en: "English" }[customer.language] ?? customer.language)),
     ),
   );
 }
@@ -58,13 +58,13 @@ function factsOf(customer, times, now) {
 function placeOf(place, times, now) {
   return el(
     "p",
-    { title: `since ${times.long.format(new Date(place.since))}` },
+    { title: say("since {when}", { when: times.long.format(new Date(place.since)) }) },
     place.title,
     ": ",
     el("strong", {}, place.state),
     " ",
     place.file && el("code", { class: "soft" }, place.file),
-    place.misses > 0 && el("span", { class: "soft" }, ` misunderstood ${place.misses}×`),
+    place.misses > 0 && el("span", { class: "soft" }, ` ${say("misunderstood {count}×", { count: place.misses })}`),
   );
 }
 
@@ -75,12 +75,12 @@ function voucherOf(voucher, times) {
     {},
     el("code", { class: open ? "" : "struck" }, voucher.code),
     ` ${voucher.name}, `,
-    el("span", { class: "soft" }, open ? `until ${times.day.format(new Date(voucher.ends))}` : voucher.status),
+    el("span", { class: "soft" }, open ? say("until {day}", { day: times.day.format(new Date(voucher.ends)) }) : say(voucher.status)),
   );
 }
 
 function pair(name, value) {
-  return [el("dt", {}, name), el("dd", {}, ...[value].flat())];
+  return [el("dt", {}, say(name)), el("dd", {}, ...[value].flat())];
 }
 
 const opened = new Map(); // card -> open or not, as the reader left it; else only the newest is open
@@ -138,7 +138,7 @@ function cardOf(turn, chosen, flows, times, now) {
         { on: { click: (event) => opened.set(turn.key, !event.currentTarget.parentElement.open) } },
         el("span", { class: "quote", dir: "auto" }, text ? quoted(text) : lead.body),
         el("time", { class: "when", title: times.long.format(new Date(lead.at)) }, times.brief(new Date(lead.at), now)),
-        el("span", { class: "gist" }, text ? gist(text, flows) : `By itself: ${fate(lead, times, now)}`),
+        el("span", { class: "gist" }, text ? gist(text, flows) : `${say("By itself")}: ${fate(lead, times, now)}`),
       ),
       el("div", { class: "turn-body" }, body),
     ),
@@ -147,13 +147,13 @@ function cardOf(turn, chosen, flows, times, now) {
 
 function quoted(text) {
   const words = text.body ? `“${text.body.slice(0, 140)}”` : "";
-  return text.media.length ? `${words} with a picture`.trim() : words || "(an empty text)";
+  return text.media.length ? `${words} ${say("with a picture")}`.trim() : words || say("(an empty text)");
 }
 
 function understood(text, replies, flows, times, now) {
   const why = text.why ?? {};
   return [
-    why.error && el("p", { class: "bad-text" }, `The flow broke and the state is as it was: ${why.error}`),
+    why.error && el("p", { class: "bad-text" }, say("The flow broke and the state is as it was: {error}", { error: why.error })),
     el(
       "dl",
       { class: "pairs" },
@@ -161,11 +161,11 @@ function understood(text, replies, flows, times, now) {
       why.rule && pair("Rule", el("code", {}, why.rule)),
       why.matched && pair("Matched", el("span", { dir: "auto" }, `“${why.matched}”`)),
       why.score > 0 && pair("Score", score(why.score)),
-      why.runner_up && pair("Runner-up", [el("span", {}, `${why.runner_up.what} by “${why.runner_up.matched}” `), score(why.runner_up.score)]),
+      why.runner_up && pair("Runner-up", [el("span", {}, `${say("{what} by “{matched}”", why.runner_up)} `), score(why.runner_up.score)]),
       why.notes?.length > 0 && pair("Notes", why.notes.map((note) => el("p", {}, note))),
       why.steps?.length > 0 && pair("Went", el("ol", { class: "steps" }, why.steps.map(stepOf))),
       why.effects?.length > 0 && pair("Did", el("span", { class: "tags" }, effectsOf(why.effects))),
-      pair("Said", replies.length ? el("ul", { class: "reply-lines" }, replies.map((reply) => replyOf(reply, times, now))) : el("span", { class: "soft" }, "nothing")),
+      pair("Said", replies.length ? el("ul", { class: "reply-lines" }, replies.map((reply) => replyOf(reply, times, now))) : el("span", { class: "soft" }, say("nothing"))),
       pair("Size", size(text)),
     ),
   ];
@@ -176,7 +176,7 @@ function unasked(message, flows, times, now) {
     "dl",
     { class: "pairs" },
     message.flow && pair("From", [flows[message.flow] ?? message.flow, message.flow_state ? [": ", el("strong", {}, message.flow_state)] : ""].flat()),
-    message.purpose && pair("Kind", message.purpose),
+    message.purpose && pair("Kind", say(message.purpose)),
     pair("Said", el("ul", { class: "reply-lines" }, replyOf(message, times, now))),
     message.attempts > 1 && pair("Attempts", String(message.attempts)),
   );
@@ -199,21 +199,21 @@ function stepOf(step) {
     "li",
     {},
     el("span", { class: "soft" }, step.flow),
-    step.from ? el("span", { class: "from" }, step.from) : el("span", { class: "soft" }, "begins"),
+    step.from ? el("span", { class: "from" }, step.from) : el("span", { class: "soft" }, say("begins")),
     el("span", { class: "soft" }, `${step.outcome ?? ""} →`),
-    el("span", { class: "to" }, step.to ?? "stays"),
+    el("span", { class: "to" }, step.to ?? say("stays")),
     el("code", {}, step.at),
-    step.refused?.length > 0 && el("span", { class: "soft" }, `not: ${step.refused.join("; ")}`),
+    step.refused?.length > 0 && el("span", { class: "soft" }, say("not: {conditions}", { conditions: step.refused.join("; ") })),
   );
 }
 
 function effectsOf(effects) {
   const counted = new Map();
   for (const name of effects) counted.set(name, (counted.get(name) ?? 0) + 1);
-  return [...counted].map(([name, times]) => el("span", { class: "tag", title: name }, `${EFFECTS[name] ?? name}${times > 1 ? ` ×${times}` : ""}`));
+  return [...counted].map(([name, times]) => el("span", { class: "tag", title: name }, `${say(EFFECTS[name] ?? name)}${times > 1 ? ` ×${times}` : ""}`));
 }
 
 function score(value) {
   const shown = Math.round(value * 100) / 100;
-  return el("span", { class: "score" }, el("meter", { min: "0", max: "1", value: String(Math.min(1, value)), "aria-label": `${shown} of 1` }), String(shown));
+  return el("span", { class: "score" }, el("meter", { min: "0", max: "1", value: String(Math.min(1, value)), "aria-label": say("{units} of {room}", { units: shown, room: 1 }) }), String(shown));
 }

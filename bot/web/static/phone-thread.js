@@ -1,7 +1,7 @@
 // The texts as the customer's phone shows them.
 
-import { el, sync } from "./regulars.js";
-import { fate } from "./phone-words.js";
+import { el, say, sync } from "./regulars.js";
+import { fate, segments } from "./phone-words.js";
 
 const OURS = "/static/pictures/";
 
@@ -41,7 +41,7 @@ export class Thread {
   build(item, chosen, fresh) {
     if (item.kind === "day") return el("li", { class: "day" }, item.words);
     if (item.kind === "typing") {
-      return el("li", { class: "line typing fresh" }, el("span", { class: "sr" }, "An answer is coming"), el("div", { class: "bubble", "aria-hidden": "true" }, el("i"), el("i"), el("i")));
+      return el("li", { class: "line typing fresh" }, el("span", { class: "sr" }, say("An answer is coming")), el("div", { class: "bubble", "aria-hidden": "true" }, el("i"), el("i"), el("i")));
     }
     const { message } = item;
     const mine = message.from === "customer";
@@ -65,12 +65,12 @@ export class Thread {
         },
       },
       message.media.map(picture),
-      message.body || (message.media.length ? "" : "(an empty text)"),
+      message.body || (message.media.length ? "" : say("(an empty text)")),
     );
     return el(
       "li",
       { class: `line${mine ? " mine" : ""}${item.follows ? " follows" : ""}${chosen ? " chosen" : ""}${fresh ? " fresh" : ""}` },
-      el("span", { class: "sr" }, mine ? "Customer:" : "Shop:"),
+      el("span", { class: "sr" }, say(mine ? "Customer:" : "Shop:")),
       bubble,
       this.meta(item),
     );
@@ -78,15 +78,14 @@ export class Thread {
 
   meta({ message, time, exact, said }) {
     if (message.state === "not sent") {
-      return el("span", { class: "meta bad" }, message.problem, el("button", { type: "button", on: { click: () => this.retry(message) } }, "Try again"));
+      return el("span", { class: "meta bad" }, message.problem, el("button", { type: "button", on: { click: () => this.retry(message) } }, say("Try again")));
     }
-    const segments = message.segments ? `${message.segments} segment${message.segments === 1 ? "" : "s"}` : "";
     return el(
       "span",
       { class: `meta${["undelivered", "failed", "dead"].includes(message.state) ? " bad" : ""}` },
       el("time", { title: exact }, time),
       ticks(message, said),
-      segments && el("span", { class: "size" }, segments),
+      message.segments > 0 && el("span", { class: "size" }, segments(message)),
     );
   }
 }
@@ -102,7 +101,7 @@ function lines(messages, pending, typing, times, now) {
       before = null;
     }
     const follows = before !== null && before.from === message.from && at - new Date(before.at) < 120_000;
-    const said = message.state === "sending here" ? "Sending" : message.from === "customer" ? "" : fate(message, times, now);
+    const said = message.state === "sending here" ? say("Sending") : message.from === "customer" ? "" : fate(message, times, now);
     items.push({
       kind: "line",
       key: message.id ?? message.local,
@@ -122,10 +121,11 @@ function lines(messages, pending, typing, times, now) {
 
 /** One tick: the carrier has it. Two: the phone has it. Nothing more is claimed than was reported. */
 function ticks(message, said) {
-  if (message.state === "sending here") return el("span", {}, "Sending…");
-  if (message.from === "customer") return message.state === "failed" ? el("span", { class: "bad-text" }, "kept for a person") : null;
-  if (message.state === "delivered") return el("span", { title: "Delivered" }, el("span", { class: "ticks all", "aria-hidden": "true" }, "✓✓"), el("span", { class: "sr" }, "delivered"));
-  if (message.state === "sent") return el("span", { title: "Sent, not confirmed yet" }, el("span", { class: "ticks", "aria-hidden": "true" }, "✓"), el("span", { class: "sr" }, "sent"));
+  if (message.state === "sending here") return el("span", {}, say("Sending…"));
+  if (message.from === "customer") return message.state === "failed" ? el("span", { class: "bad-text" }, say("kept for a person")) : null;
+  if (message.state === "delivered") return el("span", { title: say("Delivered") }, el("span", { class: "ticks all", "aria-hidden": "true" }, "✓✓"), el("span", { class: "sr" }, say("delivered")));
+  if (message.state === "sent") return el("span", { title: say("Sent, not confirmed yet") }, el("span", { class: "ticks", "aria-hidden": "true" }, "✓"), el("span", { class: "sr" }, say("sent")));
+  if (message.state === "tried") return null; // nothing was sent, so nothing is claimed
   return el("span", {}, said);
 }
 
@@ -137,7 +137,7 @@ function picture(media) {
     // not an address at all: shown as words
   }
   if (path.startsWith(OURS) && (media.content_type ?? media.type ?? "").startsWith("image/")) {
-    return el("img", { src: path, alt: "A picture", width: "216", height: "162" });
+    return el("img", { src: path, alt: say("A picture"), width: "216", height: "162" });
   }
-  return el("span", { class: "elsewhere" }, "A picture from elsewhere\n");
+  return el("span", { class: "elsewhere" }, `${say("A picture from elsewhere")}\n`);
 }

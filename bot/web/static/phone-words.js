@@ -1,15 +1,17 @@
-// The machine's words in a person's words.
+// The machine's words in a person's words. Every sentence here stands in bot/console/phone_words.py, for other languages.
+
+import { say } from "./regulars.js";
 
 const DECISIONS = {
   opt_out: "Wants to leave: opted out",
-  opt_out_confirm: "Perhaps wants to leave: asked back once, marketing paused",
+  opt_out_confirm: "Perhaps wants to leave: asked back once, no marketing meanwhile",
   opt_in: "Wants to join or come back",
   help: "Asks for help",
   flow: "Starts something",
   reply: "Answers what was asked",
   fallback: "Not understood",
   ignore: "Nothing to answer",
-  hold: "A person has the conversation; the machine stays silent",
+  hold: "A person has the conversation: the bot stayed silent",
 };
 
 export const EFFECTS = {
@@ -61,31 +63,42 @@ const STATES = {
   unknown: "perhaps sent",
   dead: "given up",
   received: "received",
+  tried: "would be sent at once",
 };
 
 /** What the router made of a text, in one phrase. */
 export function gist(text, flows) {
   const why = text.why;
-  if (!why) return "Recorded";
-  if (why.error) return "Something broke; the text is kept";
+  if (!why) return say("Recorded");
+  if (why.error) return say("Something broke; the text is kept");
   const begun = why.steps?.find((step) => !step.from);
-  if (why.decision === "flow" && begun) return `Starts “${flows[begun.flow] ?? begun.flow}”`;
-  return DECISIONS[why.decision] ?? why.decision ?? "Recorded";
+  if (why.decision === "flow" && begun) return say("Starts “{flow}”", { flow: flows[begun.flow] ?? begun.flow });
+  return say(DECISIONS[why.decision] ?? why.decision ?? "Recorded");
 }
 
 /** What became of a message, in one phrase; never more than is known. */
 export function fate(message, times, now) {
-  const reason = message.reason ? REASONS[message.reason] ?? message.reason : null;
+  const reason = message.reason ? say(REASONS[message.reason] ?? message.reason) : null;
+  const at = new Date(message.at);
+  if (message.state === "planned") {
+    const would = say("would be sent {when}", { when: times.when(at, now) });
+    return reason ? `${would}: ${reason}` : would;
+  }
   if (message.state === "queued") {
-    const at = new Date(message.at);
-    const when = at > now ? `waits until ${times.sameDay(at, now) ? times.clock.format(at) : times.long.format(at)}` : "about to go out";
+    const until = times.sameDay(at, now) ? times.clock.format(at) : times.long.format(at);
+    const when = at > now ? say("waits until {when}", { when: until }) : say("about to go out");
     return reason ? `${when}: ${reason}` : when;
   }
-  if (message.state === "sending" && !message.arrived) return "on its way to the carrier";
-  const said = STATES[message.state] ?? message.state;
-  if (message.arrived && reason) return `${said}; it had waited, as ${reason}`;
-  const code = message.error ? ` (carrier's error ${message.error})` : "";
+  if (message.state === "sending" && !message.arrived) return say("on its way to the carrier");
+  const said = say(STATES[message.state] ?? message.state);
+  if (message.arrived && reason) return say("{state}; it had waited, as {reason}", { state: said, reason });
+  const code = message.error ? ` ${say("(carrier's error {code})", { code: message.error })}` : "";
   return reason ? `${said}: ${reason}${code}` : said + code;
+}
+
+/** "1 segment", "3 segments". */
+export function segments(message) {
+  return say(message.segments === 1 ? "1 segment" : "{count} segments", { count: message.segments });
 }
 
 /** "1 segment, GSM-7, 87 of 160": what it costs to send. */
@@ -93,14 +106,16 @@ export function size(message) {
   const alone = message.encoding === "GSM-7" ? 160 : 70;
   const parts = message.encoding === "GSM-7" ? 153 : 67;
   const room = message.segments === 1 ? alone : parts * message.segments;
-  return `${message.segments} segment${message.segments === 1 ? "" : "s"}, ${message.encoding}, ${message.units} of ${room}`;
+  return `${segments(message)}, ${message.encoding}, ${say("{units} of {room}", { units: message.units, room })}`;
 }
 
 /** Why a text costs more than it might, or null. */
 export function costHint(message) {
   if (message.encoding === "UCS-2" && message.culprits.length) {
     const which = message.culprits.slice(0, 3).join(" ");
-    return `${which} ${message.culprits.length === 1 ? "is" : "are"} not in the cheap alphabet, so a segment holds 70 instead of 160`;
+    const one = "{which} is not in the cheap alphabet, so a segment holds 70 instead of 160";
+    const many = "{which} are not in the cheap alphabet, so a segment holds 70 instead of 160";
+    return say(message.culprits.length === 1 ? one : many, { which });
   }
-  return message.segments > 1 ? `billed as ${message.segments} texts` : null;
+  return message.segments > 1 ? say("billed as {count} texts", { count: message.segments }) : null;
 }

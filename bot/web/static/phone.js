@@ -3,14 +3,13 @@
 import { count, post, read, Refused, Times } from "./regulars.js";
 import { drawFacts, drawTurns, turnOf } from "./phone-inspector.js";
 import { drawPeople, Seen } from "./phone-people.js";
+import { calm, closeSheet, grow as growField, pause, reveal, small, wire } from "./phone-sheets.js";
 import { Thread } from "./phone-thread.js";
 
 const EVERY = 2_000; // milliseconds between two looks
 const PAGE = 60; // texts at first, and more at each "Show earlier"
 const LEAST_TYPING = 350; // the dots stay this long, so that one sees them at all
 const $ = (id) => document.getElementById(id);
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
-const small = matchMedia("(max-width: 1100px)");
 
 const phone = {
   number: null,
@@ -29,7 +28,6 @@ const seen = new Seen();
 let times = new Times(undefined);
 let timer = 0;
 let toastTimer = 0;
-let opener = null;
 
 const thread = new Thread($("thread"), $("thread-scroll"), $("spoken"), { choose, retry: (message) => retry(message) });
 const now = () => new Date(Date.now() + phone.ahead);
@@ -214,8 +212,6 @@ async function carry(text) {
   if (text.sid) for (const later of [250, 700]) setTimeout(look, later); // delivery is reported a moment later
 }
 
-const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
-
 // The clock
 
 /** Turn the clock; the server goes from one due moment to the next, and we look after each stretch. */
@@ -256,35 +252,12 @@ function news(before) {
   return `${here ? "A text arrived here, and on" : "Texts arrived on"} ${count(others, "other phone")}.`;
 }
 
-// Choosing a text, and the sheets of small screens
+// Choosing a text
 
 function choose(id) {
   phone.chosen = phone.chosen === id && !small.matches ? null : id;
   draw();
-  if (!phone.chosen) return;
-  if (small.matches) openSheet("inspector", document.activeElement);
-  const card = $("turns").querySelector(".chosen");
-  if (card) card.querySelector("details").open = true;
-  card?.scrollIntoView({ block: "nearest", behavior: calm.matches ? "auto" : "smooth" });
-}
-
-function openSheet(name, from) {
-  closeSheet();
-  const sheet = $(`${name}-panel`);
-  opener = from;
-  sheet.classList.add("open");
-  document.querySelector(".stage").inert = true;
-  sheet.querySelector("[data-close]").focus();
-}
-
-function closeSheet() {
-  const sheet = document.querySelector(".panel.open");
-  if (!sheet) return;
-  sheet.classList.remove("open");
-  document.querySelector(".stage").inert = false;
-  if (opener?.isConnected) opener.focus();
-  else $("text").focus();
-  opener = null;
+  if (phone.chosen) reveal($("turns"));
 }
 
 function toast(words) {
@@ -298,14 +271,7 @@ function toast(words) {
 
 const field = $("text");
 
-function grow() {
-  field.style.height = "auto";
-  field.style.height = `${field.scrollHeight + 2}px`;
-  const room = field.maxLength - field.value.length;
-  $("left").hidden = room > 200;
-  $("left").textContent = `${room} left`;
-  document.querySelector(".send").disabled = !field.value.trim() && !phone.picture;
-}
+const grow = () => growField(Boolean(phone.picture));
 
 function attach(name) {
   phone.picture = name;
@@ -330,20 +296,13 @@ $("composer").addEventListener("submit", (event) => {
   send(body, picture);
 });
 field.addEventListener("input", grow);
-field.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
-    event.preventDefault();
-    $("composer").requestSubmit();
-  }
-});
 $("add-picture").addEventListener("click", () => showPicker($("picker").hidden));
 $("detach").addEventListener("click", () => attach(null));
 for (const button of document.querySelectorAll("[data-picture]")) button.addEventListener("click", () => attach(button.dataset.picture));
 for (const chip of document.querySelectorAll("[data-say]")) chip.addEventListener("click", () => send(chip.dataset.say));
 for (const button of document.querySelectorAll("[data-minutes]")) button.addEventListener("click", () => turn({ minutes: Number(button.dataset.minutes) }));
 $("next").addEventListener("click", () => turn({ next: true }));
-for (const button of document.querySelectorAll("button[data-sheet]")) button.addEventListener("click", () => openSheet(button.dataset.sheet, button));
-for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", closeSheet);
+wire();
 $("earlier").addEventListener("click", () => {
   phone.limit += PAGE;
   phone.etag = null;
@@ -355,10 +314,7 @@ $("find").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && event.target.value.replace(/\D/g, "").length > 6) holdNew(event.target.value);
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") {
-    showPicker(false);
-    closeSheet();
-  }
+  if (event.key === "Escape") showPicker(false);
   const typing = event.target.closest("input, textarea");
   if (event.key === "/" && !typing && !document.querySelector(".panel.open")) {
     event.preventDefault();

@@ -1,5 +1,17 @@
 // What every page shares: making elements without markup from text, asking the server, telling times.
 
+let known = {};
+
+/** Learn the words of the page's language: `{"Today": "Hoy"}`. What is not known is said in English. */
+export function learn(words) {
+  known = words;
+}
+
+/** Say a sentence in the page's language; `{name}` stands for a value. */
+export function say(message, values = {}) {
+  return (known[message] ?? message).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}
+
 /** Make an element. Children are nodes or text; text never becomes markup. */
 export function el(tag, properties = {}, ...children) {
   const node = document.createElement(tag);
@@ -61,9 +73,13 @@ export async function read(answer) {
 
 /** Times in one zone, told the way people tell them. */
 export class Times {
-  constructor(zone) {
-    const make = (options) => new Intl.DateTimeFormat("en-US", { timeZone: zone, ...options });
+  constructor(zone, language = "en") {
+    const make = (options) => new Intl.DateTimeFormat(`${language}-US`, { timeZone: zone, ...options });
     this.zone = zone;
+    this.relatively = {
+      long: new Intl.RelativeTimeFormat(language, { numeric: "always" }),
+      short: new Intl.RelativeTimeFormat(language, { numeric: "always", style: "short" }),
+    };
     this.clock = make({ hour: "numeric", minute: "2-digit" });
     this.day = make({ weekday: "short", month: "short", day: "numeric" });
     this.long = make({ weekday: "short", month: "short", day: "numeric", year: "numeric", hour: "numeric", minute: "2-digit" });
@@ -76,8 +92,8 @@ export class Times {
 
   /** "Today", "Yesterday" or "Tue, Nov 3". */
   dayName(moment, now) {
-    if (this.sameDay(moment, now)) return "Today";
-    if (this.sameDay(moment, new Date(now.getTime() - 86_400_000))) return "Yesterday";
+    if (this.sameDay(moment, now)) return say("Today");
+    if (this.sameDay(moment, new Date(now.getTime() - 86_400_000))) return say("Yesterday");
     return this.day.format(moment);
   }
 
@@ -86,19 +102,23 @@ export class Times {
     return this.sameDay(moment, now) ? this.clock.format(moment) : this.day.format(moment);
   }
 
+  /** "10:02 AM" today, "tomorrow, 10:02 AM", else "Tue, Nov 3, 10:02 AM". */
+  when(moment, now) {
+    const clock = this.clock.format(moment);
+    if (this.sameDay(moment, now)) return clock;
+    const tomorrow = this.sameDay(moment, new Date(now.getTime() + 86_400_000));
+    return `${tomorrow ? say("tomorrow") : this.day.format(moment)}, ${clock}`;
+  }
+
   /** "in 2 hours" (short: "in 2 hr"), "3 days ago", "in a moment". */
   relative(moment, now, style = "long") {
     const seconds = (moment - now) / 1000;
     for (const [unit, size] of [["day", 86_400], ["hour", 3_600], ["minute", 60]]) {
-      if (Math.abs(seconds) >= size) return relatively[style].format(Math.trunc(seconds / size), unit).replace(".", "");
+      if (Math.abs(seconds) >= size) return this.relatively[style].format(Math.trunc(seconds / size), unit).replace(".", "");
     }
-    return seconds < 0 ? "just now" : "in a moment";
+    return say(seconds < 0 ? "just now" : "in a moment");
   }
 }
-const relatively = {
-  long: new Intl.RelativeTimeFormat("en", { numeric: "always" }),
-  short: new Intl.RelativeTimeFormat("en", { numeric: "always", style: "short" }),
-};
 
 /** "1 point", "340 points", "1,200 points". */
 export function count(number, noun) {
