@@ -184,11 +184,11 @@ def test_it_says_what_would_follow_and_waits_for_it(shop: Shop) -> None:
 def test_a_text_that_would_wait_is_planned(shop: Shop) -> None:
     """What a reminder would say at night where they live waits for the morning there; after the wait it has come."""
     shop.execute("UPDATE customers SET zone = 'Pacific/Honolulu'")
-    found = tried(shop, None)
+    found = tried(shop, None, None)  # their voucher cannot be undone any more, then the welcome
     [waits] = found["messages"]
     assert (waits["state"], waits["arrived"], waits["reason"]) == ("planned", False, "quiet_hours")
     assert waits["at"][:16] == "2026-03-03T19:00"
-    [come] = tried(shop, None, None)["messages"]
+    [come] = tried(shop, None, None, None)["messages"]
     assert (come["state"], come["arrived"], come["at"]) == ("tried", True, waits["at"])
 
 
