@@ -30,7 +30,7 @@ class Context:
     given_for: str | None = None  #: why one of the staff gives a voucher
     lots: list[Lot] = field(default_factory=list)
     points: int = field(init=False)  #: the balance as this turn leaves it so far; negative: a debt
-    replies: list[tuple[int, str]] = field(default_factory=list)
+    replies: list[tuple[int, str, list[dict[str, str]] | None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.points = self.customer.points

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from mimetypes import guess_type
 
 from bot import gate
 from bot.apply.context import Context
@@ -18,7 +19,7 @@ def send(effect: fx.SendMessage, context: Context) -> None:
         state, reason = "suppressed", "carrier_answers"
     elif not (context.handed_over_now and effect.purpose in ("reply", "opt_out_confirmation")):
         state, reason, send_after = _plan(effect, context)
-    message_id = next_id()
+    message_id, media = next_id(), _media(effect)
     context.rows.messages.append(
         {
             "id": message_id,
@@ -27,6 +28,7 @@ def send(effect: fx.SendMessage, context: Context) -> None:
             "sender": context.sender,
             "recipient": context.customer.phone,
             "body": effect.body,
+            "media": media,
             "state": state,
             "reason": reason,
             "purpose": effect.purpose,
@@ -43,7 +45,14 @@ def send(effect: fx.SendMessage, context: Context) -> None:
         }
     )
     if state == "sending":
-        context.replies.append((message_id, effect.body))
+        context.replies.append((message_id, effect.body, media))
+
+
+def _media(effect: fx.SendMessage) -> list[dict[str, str]] | None:
+    if effect.picture is None:
+        return None
+    kind, _ = guess_type(effect.picture.partition("?")[0])
+    return [{"url": effect.picture, "content_type": kind or "image/jpeg"}]
 
 
 def _plan(effect: fx.SendMessage, context: Context) -> tuple[str, str | None, datetime | None]:

@@ -22,6 +22,11 @@ _SENTENCES: tuple[tuple[str, Said, Said], ...] = (  # words; how it is told when
         Said("nobody doubts that they want texts"),
         Said("it is in doubt whether they want texts"),
     ),
+    (
+        "no later step is due",
+        Said("the end of the wait had not come"),
+        Said("the end of the wait had come too"),
+    ),
     ("voucher", Said("they have a voucher to use"), Said("they have no voucher to use")),
     ("reward in reach", Said("their points are enough for a reward"), Said("their points are enough for no reward")),
     (

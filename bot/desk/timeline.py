@@ -37,6 +37,7 @@ class Text:
     name: str | None  #: who of the staff wrote it
     body: str
     pictures: tuple[str, ...]  #: their types, as the carrier gave them
+    links: tuple[str, ...]  #: outbound: where its pictures lie
     fate: Fate | None
     segments: int
     encoding: str
@@ -140,6 +141,7 @@ class _Reader:
             name=None if staff_id is None else self.names.get(staff_id),
             body=row["body"],
             pictures=tuple(str(item.get("content_type") or "") for item in row["media"] or ()),
+            links=() if inbound else tuple(str(item["url"]) for item in row["media"] or ()),
             fate=fate_of(row, self.now),
             segments=segments,
             encoding=row["encoding"] or size.encoding,

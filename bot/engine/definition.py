@@ -131,6 +131,7 @@ class State:
     place: Place
     do: tuple[Action, ...] = ()
     say: Text | None = None
+    picture: str | None = None  #: the https address of what is sent along with `say`
     ask: Ask | None = None
     on: Mapping[str, tuple[Transition, ...]] = field(default_factory=dict)
     listen: Mapping[str, tuple[Transition, ...]] = field(default_factory=dict)  #: KEYWORD -> arrows

@@ -21,6 +21,7 @@ class SendMessage:
     segments: int
     encoding: Literal["GSM-7", "UCS-2"]
     deadline: datetime  #: after this the message is pointless and dropped
+    picture: str | None = None  #: the address of a picture, for an MMS
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,7 @@ class Frame:
             self.slots.pop(choices.OFFERED, None)
             self.empty = "none" in state.on and not choices.available(turn, ask)
         if state.say is not None and not self.empty:
-            turn.say(self, state.say)
+            turn.say(self, state.say, picture=state.picture)
 
     def value(self) -> Conversation:
         """Return the conversation as this turn leaves it."""

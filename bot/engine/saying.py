@@ -28,6 +28,7 @@ class Line:
     conversation_id: int | None = None
     flow: str | None = None
     state: str | None = None
+    picture: str | None = None  #: the address of what is sent along; such a text stands alone
 
 
 def purpose_of(turn: Turn, frame: Frame | None) -> Purpose:
@@ -69,7 +70,8 @@ def _joined(turn: Turn, lines: Iterable[Line]) -> Iterator[Line]:
             waiting = line
             continue
         body = f"{waiting.body}\n{line.body}"
-        alike = line.purpose == waiting.purpose and line.deadline == waiting.deadline
+        plain = line.picture is None and waiting.picture is None
+        alike = plain and line.purpose == waiting.purpose and line.deadline == waiting.deadline
         if alike and measure(_written(turn, body)).segments <= MAX_SEGMENTS:
             waiting = replace(waiting, body=body)
         else:
@@ -92,6 +94,7 @@ def _message(turn: Turn, line: Line) -> SendMessage:
         cost.segments,
         cost.encoding,
         line.deadline,
+        line.picture,
     )
 
 

@@ -226,6 +226,7 @@ class Turn:
         text: Text,
         extra: Mapping[str, Any] | None = None,
         deadline: datetime | None = None,
+        picture: str | None = None,
     ) -> None:
         """Say a text, unless the customer is out and did not ask.
 
@@ -245,7 +246,8 @@ class Turn:
         if frame is None:
             self.lines.append(Line(body, purpose, deadline))
         else:
-            self.lines.append(Line(body, purpose, deadline, frame.id, frame.compiled.flow.name, frame.state))
+            flow = frame.compiled.flow.name
+            self.lines.append(Line(body, purpose, deadline, frame.id, flow, frame.state, picture))
 
 
 def _language(customer: Customer) -> str:

@@ -95,9 +95,10 @@ def _compare(step: ScriptStep, waiting: list[Sent], result: Result) -> bool:
         result.problems.append(f"{_at(step)}: expected {expected}, the bot said nothing")
         return False
     said = waiting.pop(0)
-    if expected.fits(said.body):
+    if expected.fits(said.body) and expected.picture in (None, said.picture):
         return True
-    result.problems.append(f"{_at(step)}:\n  expected {expected}\n  but said {said.body!r}")
+    along = f" with {said.picture or 'no picture'}" if expected.picture else ""
+    result.problems.append(f"{_at(step)}:\n  expected {expected}\n  but said {said.body!r}{along}")
     return False
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -77,6 +77,7 @@ class Saying:
 
     match: Match
     text: str = ""
+    picture: str | None = None  #: the address of what must be sent along; None: anything or nothing
 
     def fits(self, said: str) -> bool:
         """Tell whether this is what was said."""
@@ -88,7 +89,8 @@ class Saying:
         return re.fullmatch(pattern, said, re.DOTALL) is not None
 
     def __str__(self) -> str:
-        return repr(self.text) if self.match == "whole" else f"{self.match} {self.text!r}"
+        words = repr(self.text) if self.match == "whole" else f"{self.match} {self.text!r}"
+        return words if self.picture is None else f"{words} with {self.picture}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,8 @@ def _bot(node: Node, place: Place, reader: Reader) -> ScriptStep | None:
     if isinstance(node, Scalar):
         saying = Saying("nothing") if node.text == "nothing" else Saying("whole", node.text)
         return ScriptStep("bot", saying, place)
+    if isinstance(node, Table) and "picture" in node.entries:
+        return _with_picture(node, place, reader)
     if isinstance(node, Table) and len(node.entries) == 1:
         (key, entry), *_ = node.entries.items()
         if key == "contains" and isinstance(entry.value, Scalar):
@@ -215,6 +219,17 @@ def _bot(node: Node, place: Place, reader: Reader) -> ScriptStep | None:
             return ScriptStep("bot", Saying("matches", entry.value.text), place)
     reader.error("wrong-type", "expected a text, `nothing`, {contains: text} or {matches: expression}", node.place)
     return None
+
+
+def _with_picture(node: Table, place: Place, reader: Reader) -> ScriptStep | None:
+    """`{picture: address}`, alone or beside `contains` or `matches`."""
+    picture = node.entries["picture"].value
+    words = {key: entry for key, entry in node.entries.items() if key != "picture"}
+    if not isinstance(picture, Scalar):
+        reader.error("wrong-type", "expected the picture's address", picture.place)
+        return None
+    step = _bot(replace(node, entries=words), place, reader) if words else ScriptStep("bot", Saying("contains"), place)
+    return None if step is None else replace(step, value=replace(step.value, picture=picture.text))
 
 
 def _wait(node: Node, place: Place, reader: Reader) -> ScriptStep | None:

@@ -46,6 +46,7 @@ class Sent:
     body: str
     segments: int
     encoding: str
+    picture: str | None = None
 
 
 class _Notebook:
@@ -240,4 +241,5 @@ class Play:
 
 
 def _sent(row: Any) -> Sent:
-    return Sent(row["recipient"], row["body"], row["segments"], row["encoding"])
+    picture = next((item["url"] for item in row["media"] or ()), None)
+    return Sent(row["recipient"], row["body"], row["segments"], row["encoding"], picture)

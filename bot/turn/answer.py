@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,12 @@ class Reply:
 
     message_id: int
     body: str
+    pictures: tuple[str, ...] = ()  #: their addresses
+
+    @classmethod
+    def of(cls, message_id: int, body: str, media: Sequence[Mapping[str, str]] | None) -> Reply:
+        """Return the reply that a message's row holds."""
+        return cls(message_id, body, tuple(part["url"] for part in media or ()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,9 @@ def load(conn: Connection, events: Sequence[Event], book: Book, now: datetime, s
         by_phone={row["phone"]: identifier for identifier, row in records.items()},
         sendable={customer_id: row["sendable"] for customer_id, row in records.items()},
         repeated={
-            sid: Answer("repeated", message_id, tuple(Reply(row["id"], row["body"]) for row in replies))
+            sid: Answer(
+                "repeated", message_id, tuple(Reply.of(row["id"], row["body"], row["media"]) for row in replies)
+            )
             for sid, (message_id, _, replies) in inbound.with_replies(conn, repeated).items()
         },
         stock=taken[0] if taken else {},

@@ -95,7 +95,7 @@ class Wave:
         if decision.error:  # what it says may quote the text; it stands in the message's explanation
             telemetry.crashed(decision.error.partition(":")[0], customer=customer.id, message=inbound_id)
         result: Result = "crashed" if decision.error else "answered"
-        return Answer(result, inbound_id, tuple(Reply(*reply) for reply in context.replies))
+        return Answer(result, inbound_id, tuple(Reply.of(*reply) for reply in context.replies))
 
     def _write_stranger(self, event: Event) -> Answer:
         """Record what came from a sender who is no phone number of a person; there is nobody to answer."""

@@ -19,7 +19,7 @@ from bot.clock import Clock
 from bot.engine.events import Media, MessageReceived
 from bot.settings import Settings
 from bot.signature import authentic, signed_urls
-from bot.turn import Answer
+from bot.turn import Answer, Reply
 
 LARGEST_FORM = 64 * 1024  # bytes; 1,600 characters and ten media URLs need less than a quarter of it
 MOST_FIELDS = 400
@@ -114,8 +114,7 @@ class Door:
             return b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
         base = escape(self.base(request), {'"': "&quot;"})
         parts = [
-            f'<Message action="{base}/sms/status?message={reply.message_id}" method="POST">'
-            f"{escape(_NOT_XML.sub('', reply.body))}</Message>"
+            f'<Message action="{base}/sms/status?message={reply.message_id}" method="POST">{_content(reply)}</Message>'
             for reply in answer.replies
         ]
         return f'<?xml version="1.0" encoding="UTF-8"?><Response>{"".join(parts)}</Response>'.encode()
@@ -156,6 +155,14 @@ class Door:
     def _refusal(self, request: Request, status: int, reason: str) -> Refused:
         telemetry.refused("sms" if request.path == "/sms" else "status", reason)
         return Refused(status)
+
+
+def _content(reply: Reply) -> str:
+    """Return what stands in `<Message>`: the words alone, or with the pictures of an MMS."""
+    words = escape(_NOT_XML.sub("", reply.body))
+    if not reply.pictures:
+        return words
+    return f"<Body>{words}</Body>" + "".join(f"<Media>{escape(url)}</Media>" for url in reply.pictures)
 
 
 def _media(form: Mapping[str, str]) -> tuple[Media, ...]:

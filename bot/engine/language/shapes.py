@@ -117,6 +117,30 @@ class Words(Shape[str]):
         return {"type": ["string", "number", "boolean"], "minLength": 1, "maxLength": self.maximum}
 
 
+_ADDRESS = r"https://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]{1,5})?/[!-~]+"
+
+
+@dataclass(frozen=True, slots=True)
+class Address(Shape[str]):
+    """Where a file lies on the web. Carriers fetch it themselves, so it is public and https."""
+
+    what: str = "an address like https://shop.example/cake.jpg"
+    maximum: int = 500
+
+    def read(self, node: Node, reader: Reader) -> str | None:
+        text = scalar_text(node, self.what, reader)
+        if text is None:
+            return None
+        if len(text) > self.maximum or re.fullmatch(_ADDRESS, text) is None:
+            near = "https://" + text.removeprefix("http://")
+            expected(self.what, node, reader, near if text != near and re.fullmatch(_ADDRESS, near) else None)
+            return None
+        return text
+
+    def schema(self, defs: Definitions) -> Schema:
+        return {"type": "string", "pattern": f"^{_ADDRESS}$", "maxLength": self.maximum}
+
+
 @dataclass(frozen=True, slots=True)
 class OneOf(Shape[str]):
     """One of a few words."""

@@ -15,7 +15,18 @@ from bot.engine.language.nodes import Node, Scalar, Series, Table
 from bot.engine.language.outcomes import check_outcomes
 from bot.engine.language.reader import Reader, nearest
 from bot.engine.language.records import Field, Record, Values
-from bot.engine.language.shapes import Definitions, Duration, Flag, Schema, Shape, TableOf, Word, Words, expected
+from bot.engine.language.shapes import (
+    Address,
+    Definitions,
+    Duration,
+    Flag,
+    Schema,
+    Shape,
+    TableOf,
+    Word,
+    Words,
+    expected,
+)
 from bot.engine.language.texts import TEXT
 
 DONE = "done"  #: the outcome of `final: true`
@@ -155,6 +166,7 @@ def _build(values: Values, reader: Reader) -> State:
         place=values.place,
         do=values.get("do", ()),
         say=values.get("say"),
+        picture=values.get("picture"),
         ask=ask,
         on=on,
         listen=values.get("listen", {}),
@@ -183,6 +195,8 @@ def _check_keys(values: Values, reader: Reader) -> None:
         reader.error("needless-key", "`misunderstood` belongs to `ask`, and there is none", here["misunderstood"])
     if "after" in here and not {"ask", "listen", "call"} & set(here):
         reader.error("needless-key", "`after` counts while a state waits, and this one does not", here["after"])
+    if "picture" in here and "say" not in here:
+        reader.error("needless-key", "`picture` goes out with `say`, and there is none", here["picture"])
     for key in ("ask", "call"):
         if key in here and "on" not in here:
             reader.error("missing-key", f"`{key}` needs `on`: what the answer leads to", here[key])
@@ -193,6 +207,7 @@ STATE_TABLE = Record(
     (
         Field("do", ACTIONS_SHAPE, "one action or a list, run on entering"),
         Field("say", TEXT, "what the bot says on entering"),
+        Field("picture", Address(), "an https address of a picture that is sent along with `say`"),
         Field("ask", ASK, "what kind of reply is waited for"),
         Field("on", _OUTCOME_ARROWS, "what each outcome of `ask` or `call` leads to"),
         Field("listen", _KEYWORD_ARROWS, "keywords heard here, before the question when there is one"),

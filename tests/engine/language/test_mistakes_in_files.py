@@ -264,3 +264,21 @@ def test_it_stops_complaining_after_two_hundred_findings(line: str) -> None:
     findings = read_flow("".join(line.format(n) for n in range(5_000)), "f.yaml")[1]
     assert len(findings) == 201
     assert findings[-1].code == "too-many"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("say: Hi\npicture: https://shop.example/a.jpg\nfinal: true", []),
+        ("picture: https://shop.example/a.jpg\nfinal: true", ["7:5 error needless-key"]),
+        (
+            "say: Hi\npicture: http://shop.example/a.jpg\nfinal: true",
+            ["8:14 error wrong-type -> https://shop.example/a.jpg"],
+        ),
+        ("say: Hi\npicture: a.jpg\nfinal: true", ["8:14 error wrong-type"]),
+        ("say: Hi\npicture: [https://shop.example/a.jpg]\nfinal: true", ["8:14 error wrong-type"]),
+    ],
+)
+def test_a_picture_lies_on_the_web_and_goes_with_words(body: str, expected: list[str]) -> None:
+    """Public and https, because the carrier fetches it; never alone."""
+    assert state(body) == expected
