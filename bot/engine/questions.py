@@ -81,13 +81,16 @@ class Questions:
         """Return the phrase a text comes nearest to, None when nothing is near at all."""
         if (way := self.exact.get(words)) is not None:
             return Asked(way, 1.0, None, taken=True)
-        said = self._read(words.split(" ")[:_LONGEST])
+        tokens = words.split(" ")[:_LONGEST]
+        said, stands_for = self._read(tokens), len(tokens) == 1 and tokens[0] in self.lists.same
         candidates = {number for word in said.telling for number in self.by_word.get(word, ())}
         if not said.telling:
             candidates.update(self.small)
         best_of: dict[str, tuple[float, _Phrase]] = {}
         for number in candidates:
             phrase = self.phrases[number]
+            if stands_for and len(phrase.telling | phrase.little) > 1:
+                continue  # one word alone has to be the phrase's own: "look" is not "check me in"
             score = self._score(phrase, said)
             if score > best_of.get(phrase.way.flow, (0.0, None))[0]:
                 best_of[phrase.way.flow] = (score, phrase)

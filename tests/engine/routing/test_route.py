@@ -251,3 +251,16 @@ def test_one_wrong_letter_leaves_only_when_it_is_listed(word: str, at: int, lett
         known = load().compliance.get(load().words(changed))
         assert known is not None
         assert known.kind == "stop"
+
+
+@pytest.mark.parametrize(
+    ("text", "flow"), [("look", None), ("Show", None), ("check me in", "checkin"), ("joing", "join")]
+)
+def test_one_word_that_may_stand_for_another_says_no_phrase(text: str, flow: str | None) -> None:
+    """Under a picture one writes "look": that is not "check me in". The phrase itself is, and so is a slip."""
+    asked = {"en": ("check me in",)}
+    flows = {
+        "join": _flow("join", _trigger(questions={"en": ("i want to join", "joining")})),
+        "checkin": _flow("checkin", _trigger({"en": ("CHECK IN",)}, questions=asked)),
+    }
+    assert Router(load(), flows).route(text, standing()).flow == flow
