@@ -29,6 +29,7 @@ _IDS = frozenset(
         "key",
         "record",
         "revision",
+        "trial",
     }
 )
 _PEOPLE = frozenset({"to", "taken_from", "mentioned", "staff", "asked_by"})

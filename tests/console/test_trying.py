@@ -65,8 +65,12 @@ def test_a_trial_is_one_entry_in_the_audit_log(shop: Shop, hiring: Hire, alice: 
     assert entries(shop) == 2
     assert shop.one("SELECT count(*) FROM messages") == before
     assert shop.one("SELECT consent FROM customers WHERE id = :id", id=alice) == "subscribed"
-    Trial(hiring("manager"), alice).say("BALANCE")
+    mia = hiring("manager")
+    Trial(mia, alice).say("BALANCE")
     assert entries(shop) == 3
+    page = mia.read("/console/audit?action=conversation.tried")
+    assert "tried something with a copy of the customer" in page
+    assert SEED not in page
 
 
 def test_it_says_when_they_wrote_meanwhile(shop: Shop, hiring: Hire, alice: int) -> None:

@@ -20,10 +20,11 @@ const now = () => new Date(Date.now() + trial.ahead);
 /** Begin anew, from where the customer stands now. */
 async function start() {
   const seed = [...crypto.getRandomValues(new Uint8Array(16))].map((each) => each.toString(16).padStart(2, "0")).join("");
-  Object.assign(trial, { seed, began: null, stamp: null, steps: [], pending: null, chosen: null });
+  Object.assign(trial, { seed, began: null, stamp: null, steps: [], pending: null, chosen: null, busy: false });
   tell(calmly);
   try {
-    take(await play([]), []);
+    const shown = await play([]);
+    if (seed === trial.seed) take(shown, []);
   } catch (trouble) {
     tell(wordsOf(trouble), true);
   }
@@ -53,7 +54,7 @@ function take(shown, steps) {
 
 /** Play the text that is on its way, or wait; what was refused stays to be tried again. */
 async function carry(wait = false) {
-  const { pending } = trial;
+  const { pending, seed } = trial;
   if (trial.busy || !trial.shown) return;
   if (!wait) Object.assign(pending, { state: "sending here", problem: undefined, at: now().toISOString() });
   const steps = [...trial.steps, wait ? { wait: true } : { body: pending.body, at: pending.at }];
@@ -61,10 +62,12 @@ async function carry(wait = false) {
   draw();
   try {
     const [shown] = await Promise.all([play(steps), pause(calm.matches ? 0 : LEAST_TYPING)]);
+    if (seed !== trial.seed) return; // somebody started over meanwhile
     if (!wait) thread.mine.add(shown.messages.findLast((each) => each.from === "customer")?.sid);
     Object.assign(trial, { pending: wait ? pending : null, busy: false });
     take(shown, steps);
   } catch (trouble) {
+    if (seed !== trial.seed) return;
     if (wait) tell(wordsOf(trouble), true);
     else Object.assign(pending, { state: "not sent", problem: `${wordsOf(trouble)} ` });
     trial.busy = false;
@@ -84,7 +87,7 @@ function draw() {
   const moment = now();
   const { messages, customer, display, shop } = shown;
   $("as-whom").textContent = `${customer.name ?? display} · ${times.when(moment, new Date(Date.now() + trial.real))}`;
-  document.querySelector(".carrier-time").textContent = times.clock.format(moment).replace(/\s?[AP]M/i, "");
+  document.querySelector(".carrier-time").textContent = times.clock.format(moment).replace(/\s*[ap]\.?\s*m\.?$/i, "");
   const empty = !messages.length && !pending;
   $("blank").hidden = !empty;
   $("thread").hidden = empty;
