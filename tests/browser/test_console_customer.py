@@ -88,7 +88,8 @@ def test_points_within_the_limit_and_above_it(page: Page, colleague: Page, serve
     expect(page.locator(".message.good").first).to_contain_text("50 points given: 110 now.")
     expect(page.locator(".entry").first).to_contain_text("Spilled latte")
     give(page, 500, HOSTILE)
-    expect(page.locator("#points .message.warn")).to_contain_text("+500 points wait for a second person")
+    expect(page.locator("#points div.message.warn")).to_contain_text("A manager has to allow it")
+    expect(page.locator("#points p.message.warn")).to_contain_text("+500 points wait for a second person")
 
     sign_in(colleague, server, "manager")
     colleague.goto(f"{server}/console/approvals")
