@@ -29,13 +29,16 @@ SMALL = {
     "erasures._NEWEST",
     "approvals._DECIDED",  # the newest first, and nearly all of them are decided
     "customers._COUNT",
+    "budgets._PAUSED",  # a row for each sender
+    "budgets._REFUSED",
+    "tallies._FORGET",  # some numbers for each day
 }
 DEMO = {"handsets"}  # what only the demo's simulated phones ask
 # The parameter itself; indexes that hold nothing but what is asked for; a walk with one step for each lane; the
 # few texts of one customer, already found.
 HARMLESS = (
     "json_each|ix_messages_(broken|dead|misunderstood)|ix_approvals_open|ix_erasures_unscrubbed|ix_handoffs_(open|waiting)"
-    "|^SCAN (lanes|unread|anon_1)$"
+    "|^SCAN (lanes|unread|anon_1|anon_2)$"
 )
 
 
