@@ -37,8 +37,8 @@ def lock_and_ask(
     """Lock customers by number or by id; `new` gives the row of a number not known yet.
 
     Return their rows, and the answers to `about` and `more` as they are under the lock. On PostgreSQL that
-    takes two trips, and one for customers all of whom were `seen` lately: a number's id changes only when its
-    customer is erased, which the row under the lock tells.
+    takes one trip for customers who are new or were `seen` lately, and one more for others: a number's id changes
+    only when its customer is erased, which the row under the lock tells.
     """
     if conn.dialect.name == "sqlite":
         found = customers.lock_or_make(conn, phones, new) if phones else {}
@@ -46,17 +46,20 @@ def lock_and_ask(
         if ids:
             records.update(customers.lock_by_id(conn, ids))
         return records, ask(conn, *about(list(records)), *more)
-    unseen = [phone for phone in phones if phone not in seen]
-    known = {phone: seen[phone] for phone in phones if phone in seen}
-    if unseen:
-        known.update(customers.ids_by_phone(conn, unseen))
+    known = {phone: identifier for phone in phones if (identifier := seen.get(phone)) is not None}
     made = [new(phone) for phone in phones if phone not in known]
-    everybody = [*ids, *known.values(), *(row["id"] for row in made)]
+    everybody = [*ids, *known.values()]
     with together(conn):  # nobody is locked before everybody is inserted, see `customers.lock_or_make`
         customers.insert_missing(conn, made)
-        records, *answers = ask(conn, customers.locking(everybody), *about(everybody), *more)
-    # Another process was faster with one of them, or one was erased.
-    if not {row["phone"] for row in records.values()}.issuperset(phones):
+        records, *answers = ask(
+            conn, customers.locking(everybody, [row["phone"] for row in made]), *about(everybody), *more
+        )
+    # The rows of those who are new have nothing beside them; others were there, but not seen lately.
+    expected = {*everybody, *(row["id"] for row in made)}
+    if unseen := [identifier for identifier in records if identifier not in expected]:
+        for answer, found in zip(answers, ask(conn, *about(unseen)), strict=False):
+            answer.update(found)
+    if not {row["phone"] for row in records.values()}.issuperset(phones):  # one was erased while we waited for its lock
         records = {row["id"]: row for row in customers.lock_or_make(conn, phones, new).values()}
         answers = ask(conn, *about(list(records)), *more)
     if len(seen) > _SEEN:

@@ -15,12 +15,11 @@ from sqlalchemy import (
     bindparam,
     select,
 )
-from sqlalchemy import update as update_of
 
 from storage.columns import Document, Id, Moment, Words, metadata, partial_index
 from storage.conditions import among
 from storage.messages import messages
-from storage.rows import Row, all_rows, complete, first_row, insert_rows, write_many
+from storage.rows import Row, all_rows, complete, first_row, insert_rows, update_rows
 from storage.together import Query, ask, by_customer
 
 conversations = Table(
@@ -62,11 +61,6 @@ _OPEN_OF = (
     .where(among(conversations.c.customer_id, "customer_ids"), conversations.c.ended_at.is_(None))
     .order_by(conversations.c.id)
 )
-_UPDATE = (
-    update_of(conversations)
-    .where(conversations.c.id == bindparam("the_id"))
-    .values({name: bindparam(f"new_{name}", type_=conversations.c[name].type) for name in CHANGING})
-)
 _LATEST_OF = (
     select(conversations)
     .where(conversations.c.customer_id == bindparam("customer_id"), conversations.c.ended_at.is_(None))
@@ -106,11 +100,7 @@ def insert(connection: Connection, rows: Sequence[Row]) -> None:
 
 def update(connection: Connection, rows: Sequence[Row]) -> None:
     """Write what changed. Each row has `id` and every column of CHANGING (empty ones may be left out)."""
-    parameters = [
-        {"the_id": row["id"], **{f"new_{name}": row[name] for name in CHANGING}}
-        for row in complete(conversations, rows)
-    ]
-    write_many(connection, _UPDATE, parameters)
+    update_rows(connection, conversations, CHANGING, complete(conversations, rows))
 
 
 def recent_of(connection: Connection, customer_id: int, limit: int) -> list[Row]:

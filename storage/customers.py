@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any, cast
 
 from sqlalchemy import (
     Boolean,
@@ -14,18 +12,17 @@ from sqlalchemy import (
     Date,
     Integer,
     Table,
-    Update,
     bindparam,
     func,
+    or_,
     select,
     text,
-    update,
 )
 
 from storage.columns import Document, Id, Moment, Words, metadata, partial_index
 from storage.conditions import among
-from storage.rows import Row, all_rows, blank, first_row, for_both, write_many
-from storage.together import Query, ask
+from storage.rows import Row, all_rows, blank, first_row, for_both, update_rows, write_many
+from storage.together import Query
 
 customers = Table(
     "customers",
@@ -89,7 +86,12 @@ _BY_IDS = select(customers).where(among(customers.c.id, "ids"))
 _LOCK_PHONES = _BY_PHONES.order_by(customers.c.id).with_for_update(key_share=True)
 _LOCK_IDS = _BY_IDS.order_by(customers.c.id).with_for_update(key_share=True)
 _KNOWN_PHONES = select(customers.c.phone).where(among(customers.c.phone, "phones"))
-_IDS_BY_PHONES = select(customers.c.phone, customers.c.id).where(among(customers.c.phone, "phones"))
+_LOCK_EITHER = (
+    select(customers)
+    .where(or_(among(customers.c.id, "ids"), among(customers.c.phone, "phones")))
+    .order_by(customers.c.id)
+    .with_for_update(key_share=True)
+)
 _BY_PHONE = select(customers).where(customers.c.phone == bindparam("phone"))
 _BY_ID = select(customers).where(customers.c.id == bindparam("id"))
 _SILENT = select(customers.c.id).where(among(customers.c.id, "ids"), customers.c.sendable.is_(False))
@@ -152,35 +154,20 @@ def lock_or_make(connection: Connection, phones: Sequence[str], new: Callable[[s
     return found
 
 
-def ids_by_phone(connection: Connection, phones: Sequence[str]) -> dict[str, int]:
-    """Return the ids of the customers with these numbers, locking nobody; unknown numbers are left out."""
-    query = Query(_IDS_BY_PHONES, {"phones": phones}, lambda rows: {row["phone"]: row["id"] for row in rows})
-    return cast("dict[str, int]", ask(connection, query)[0])
-
-
-def locking(ids: Sequence[int]) -> Query[dict[int, Row]]:
-    """Ask what `lock_by_id` returns, and lock."""
-    return Query(_LOCK_IDS, {"ids": ids}, lambda rows: {row["id"]: row for row in rows})
-
-
-@cache
-def _update_of(columns: tuple[str, ...]) -> Update:
-    return (
-        update(customers)
-        .where(customers.c.id == bindparam("the_id"))
-        .values({name: bindparam(f"new_{name}", type_=customers.c[name].type) for name in columns})
-    )
+def locking(ids: Sequence[int], phones: Sequence[str] = ()) -> Query[dict[int, Row]]:
+    """Ask for the customers with these ids or numbers, by id, and lock them as `lock_by_phone` does."""
+    parameters = {"ids": ids, "phones": phones}
+    return Query(_LOCK_EITHER, parameters, lambda rows: {row["id"]: row for row in rows}, locks=True)
 
 
 def change(connection: Connection, changes: Sequence[tuple[int, Row]]) -> None:
     """Set columns: `[(id, {"name": "Ana"}), ...]`; one call to the driver for each set of columns."""
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, ...], list[Row]] = {}
     for identifier, values in changes:
         if values:
-            parameters = {"the_id": identifier, **{f"new_{name}": value for name, value in values.items()}}
-            groups.setdefault(tuple(sorted(values)), []).append(parameters)
-    for columns, parameters_of_all in groups.items():
-        write_many(connection, _update_of(columns), parameters_of_all)
+            groups.setdefault(tuple(sorted(values)), []).append({**values, "id": identifier})
+    for columns, rows in groups.items():
+        update_rows(connection, customers, columns, rows)
 
 
 def by_phone(connection: Connection, phone: str) -> Row | None:

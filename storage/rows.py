@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Connection, Delete, Dialect, Insert, Result, Table, Update, insert
+from sqlalchemy import (
+    Connection,
+    Delete,
+    Dialect,
+    Insert,
+    Result,
+    Table,
+    TableClause,
+    Update,
+    bindparam,
+    insert,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.columns import Document, to_json
@@ -74,6 +86,32 @@ def write_many(
         then(result.rowcount)
 
 
+def update_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Set these columns of the rows with these ids; each row has its `id`, and every column that must not be empty.
+
+    One call to the driver; in a block of `storage.together` one statement, however many rows. No id stands twice.
+    """
+    if not rows:
+        return
+    if PIPELINE in connection.info:
+        sql, processes = _update_document_plan(table, tuple(columns), connection.dialect)
+        _send_document(
+            connection, sql, processes, [{name: row[name] for name in ("id", *columns)} for row in rows], None
+        )
+        return
+    named = [{"the_id": row["id"], **{f"new_{name}": row[name] for name in columns}} for row in rows]
+    write_many(connection, _update(table, tuple(columns)), named)
+
+
+@cache
+def _update(table: Table, columns: tuple[str, ...]) -> Update:
+    return (
+        update(table)
+        .where(table.c.id == bindparam("the_id"))
+        .values({name: bindparam(f"new_{name}", type_=table.c[name].type) for name in columns})
+    )
+
+
 @cache
 def _insert(table: Table) -> Insert:
     return insert(table)
@@ -84,16 +122,24 @@ def _insert_document(
 ) -> None:
     """Insert rows as one document that PostgreSQL takes apart: one parameter, however many rows and columns."""
     sql, processes = _document_plan(statement, connection.dialect)
-    full = [{**empty, **row} for row in rows]
+    _send_document(connection, sql, processes, [{**empty, **row} for row in rows], then)
+
+
+def _send_document(
+    connection: Connection,
+    sql: str,
+    processes: _Processes,
+    rows: list[dict[str, Any]],
+    then: Callable[[int], None] | None,
+) -> None:
     for name, process in processes:
-        for row in full:
+        for row in rows:
             row[name] = process(row[name])
-    document = to_json(full)
-    connection.info[PIPELINE].send(sql, (document,), then)
+    connection.info[PIPELINE].send(sql, (to_json(rows),), then)
 
 
 @cache
-def _document_plan(statement: Insert, dialect: Dialect) -> tuple[str, Sequence[tuple[str, Callable[[Any], Any]]]]:
+def _document_plan(statement: Insert, dialect: Dialect) -> tuple[str, _Processes]:
     """Return a statement that inserts the rows of one JSON document, and what prepares the values."""
     compiled = statement.compile(dialect=dialect)
     names = [bind.key for bind in compiled.binds.values()]
@@ -104,13 +150,30 @@ def _document_plan(statement: Insert, dialect: Dialect) -> tuple[str, Sequence[t
         f'INSERT INTO "{table.name}" ({columns}) SELECT {columns}'  # noqa: S608 (names of our own columns)
         f' FROM json_populate_recordset(NULL::"{table.name}", %s::json){conflict}{then}'
     )
-    processes = [
+    return sql, _processes(table, names, dialect)
+
+
+@cache
+def _update_document_plan(table: Table, columns: tuple[str, ...], dialect: Dialect) -> tuple[str, _Processes]:
+    """Return a statement that updates the rows of one JSON document by their ids, and what prepares the values."""
+    sql = (
+        f'UPDATE "{table.name}" AS old SET {", ".join(f"{name} = new.{name}" for name in columns)}'  # noqa: S608 (ours)
+        f' FROM json_populate_recordset(NULL::"{table.name}", %s::json) AS new WHERE old.id = new.id'
+    )
+    return sql, _processes(table, columns, dialect)
+
+
+_Processes = Sequence[tuple[str, Callable[[Any], Any]]]
+
+
+def _processes(table: TableClause, names: Sequence[str], dialect: Dialect) -> _Processes:
+    """Return what prepares the values of columns for JSON; a document stands in it as it is."""
+    return [
         (name, process)
         for name in names
         if not isinstance(table.c[name].type, Document)
         and (process := table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) is not None
     ]
-    return sql, processes
 
 
 _Parameters = Sequence[tuple[str, Callable[[Any], Any] | None]]

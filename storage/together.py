@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
-from sqlalchemy import Connection, Dialect, Select
+from sqlalchemy import Boolean, Connection, Date, Dialect, Integer, Select, Text
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.types import TypeEngine
 
+from storage.columns import Document, Moment, Words
 from storage.errors import meaning_of
 from storage.rows import PIPELINE, Row, Trip, all_rows
 
@@ -29,22 +32,46 @@ class Query(Generic[T]):
     statement: Select[Any]
     parameters: Row
     shape: Callable[[Sequence[Row]], T]
+    locks: bool = False
 
 
 def ask(connection: Connection, *queries: Query[Any]) -> list[Any]:
-    """Return the answers in order. On PostgreSQL all questions travel together."""
+    """Return the answers in order. On PostgreSQL all questions travel together.
+
+    There those that lock nothing are one statement, asked after the others, so that it sees what those who held
+    a lock before have committed. Two of them may use the same parameter only for the same value.
+    """
     if connection.dialect.name != "postgresql":
         return [query.shape(all_rows(connection.execute(query.statement, query.parameters))) for query in queries]
+    locking = [query for query in queries if query.locks]
+    looking = [query for query in queries if not query.locks]
     with together(connection):
-        driver: Any = connection.connection.driver_connection
-        asked = []
-        for query in queries:
-            plan = _plan(query.statement, connection.dialect)
-            given = {**plan.fixed, **query.parameters}
-            values = {name: process(given[name]) if process else given[name] for name, process in plan.parameters}
-            asked.append((driver.cursor().execute(plan.sql, values, prepare=True), plan, query))
+        driver, dialect = cast(Any, connection.connection.driver_connection), connection.dialect
+        plans = [_plan(query.statement, dialect) for query in locking]
+        locked = [_send(driver, plan, query.parameters) for plan, query in zip(plans, locking, strict=True)]
+        whole = _merged(tuple(query.statement for query in looking), dialect)
+        seen = _send(driver, whole, _all_parameters(looking)) if looking else None
         connection.info[PIPELINE].sync()
-        return [query.shape(plan.rows(cursor.fetchall())) for cursor, plan, query in asked]
+        found = [plan.rows(cursor.fetchall()) for plan, cursor in zip(plans, locked, strict=True)]
+        found += whole.rows(seen.fetchone()) if seen else ()
+    rows = {id(query): each for query, each in zip((*locking, *looking), found, strict=True)}
+    return [query.shape(rows[id(query)]) for query in queries]
+
+
+def _send(driver: Any, plan: _Plan | _Merged, parameters: Row) -> Any:
+    """Send one statement and return the cursor that will have its answer."""
+    given = {**plan.fixed, **parameters}
+    values = {name: process(given[name]) if process else given[name] for name, process in plan.parameters}
+    return driver.cursor().execute(plan.sql, values, prepare=True)
+
+
+def _all_parameters(queries: Sequence[Query[Any]]) -> Row:
+    given: dict[str, Any] = {}
+    for query in queries:
+        for name, value in query.parameters.items():
+            if given.setdefault(name, value) != value:
+                raise ValueError(f"questions that are asked together differ in {name}")
+    return given
 
 
 @contextmanager
@@ -109,6 +136,60 @@ class _Plan:
             for row in rows:
                 row[name] = read(row[name])
         return list(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Merged:
+    """Queries compiled into one statement, whose single row has the rows of each as JSON."""
+
+    sql: str
+    parameters: Sequence[tuple[str, Callable[[Any], Any] | None]]
+    fixed: Row
+    readers: Sequence[Sequence[tuple[str, Callable[[Any], Any]]]]
+
+    def rows(self, found: Sequence[Any]) -> list[list[Row]]:
+        """Return the rows of each query by column name, read as their types demand."""
+        for rows, readers in zip(found, self.readers, strict=True):
+            for name, read in readers:
+                for row in rows:
+                    if row[name] is not None:
+                        row[name] = read(row[name])
+        return list(found)
+
+
+@cache
+def _merged(statements: tuple[Select[Any], ...], dialect: Dialect) -> _Merged:
+    columns: list[str] = []
+    parameters: dict[str, Callable[[Any], Any] | None] = {}
+    fixed: dict[str, Any] = {}
+    readers: list[list[tuple[str, Callable[[Any], Any]]]] = []
+    for number, statement in enumerate(statements):
+        plan = _plan(statement, dialect)
+        sql = plan.sql
+        names = {name: f"fixed_{number}_{name}" for name in plan.fixed}  # SQLAlchemy's own: the same in each statement
+        for name, other in names.items():
+            sql = sql.replace(f"%({name})s", f"%({other})s")
+        fixed |= {other: plan.fixed[name] for name, other in names.items()}
+        parameters |= {names.get(name, name): how for name, how in plan.parameters}
+        columns.append(f"(SELECT coalesce(json_agg(found), '[]') FROM ({sql}) AS found)")  # noqa: S608 (compiled SQL)
+        types = [(str(column.key), _of_json(column.type)) for column in statement.selected_columns]
+        readers.append([(name, read) for name, read in types if read is not None])
+    return _Merged(f"SELECT {', '.join(columns)}", tuple(parameters.items()), fixed, readers)
+
+
+def _of_json(type_: TypeEngine[Any]) -> Callable[[Any], Any] | None:
+    """Return what reads a value of a type out of JSON, None when JSON has it as it is."""
+    if isinstance(type_, Moment):
+        return _moment
+    if isinstance(type_, Date):
+        return date.fromisoformat
+    if isinstance(type_, (Document, Words, Text, Integer, Boolean)):
+        return None
+    raise TypeError(f"JSON has no {type(type_).__name__}: ask for it alone")
+
+
+def _moment(words: str) -> datetime:
+    return datetime.fromisoformat(words).astimezone(UTC)
 
 
 @cache
