@@ -30,6 +30,7 @@ PAGE = 50
 MOST = 99  #: counts go no further
 MOST_UNREAD = 9
 FRESH = 1.0  #: seconds for which nobody looks again whether anything changed
+BUSY_FRESH = 5.0  #: the same while many texts come: each of them changes the lists, and their answers go first
 SIZES_FRESH = 5.0  #: the same for the sizes of views
 PERSONAL_FRESH = 30.0  #: the same for what somebody read elsewhere, in another process
 
@@ -83,10 +84,11 @@ class Lists:
     _version: object = None
 
     def version(self, shop: Services) -> object:
-        """Return a value that differs when lists may have changed, at most a second old."""
-        if time.monotonic() - self._looked >= FRESH:
+        """Return a value that differs when lists may have changed, at most a second old, or five in a busy hour."""
+        fresh = BUSY_FRESH if shop.turns.pace.busy() else FRESH
+        if time.monotonic() - self._looked >= fresh:
             with self._lock:
-                if time.monotonic() - self._looked >= FRESH:
+                if time.monotonic() - self._looked >= fresh:
                     with reading(shop.engine) as conn:
                         self._version = glance.version(conn, shop.clock.now())
                     self._looked = time.monotonic()

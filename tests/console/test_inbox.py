@@ -167,6 +167,21 @@ def test_two_hundred_inboxes_read_a_list_once(
     assert [statement for statement in queries if "staff_sessions" not in statement] == []
 
 
+def test_while_many_texts_come_lists_are_made_less_often(
+    shop: Shop, hiring: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Open inboxes see a list some seconds old then; whoever loads the page sees it as it is."""
+    monkeypatch.setattr(inbox_list, "BUSY_FRESH", 1e9)
+    sam = hiring("support")
+    shop.says(ALICE, "AGENT")
+    shop.services.turns.pace.note(1_000)
+    sam.read("/console/inbox")
+    shop.says(BOB, "AGENT")
+    waiting = sam.client.get("/console/inbox/list", headers=FETCH).get_data(as_text=True)
+    assert list(map(int, (found[0] for found in _ENTRY.findall(waiting)))) == [id_of(shop, ALICE)]
+    assert set(entries(sam)) == {id_of(shop, ALICE), id_of(shop, BOB)}
+
+
 def test_unread_and_mine_are_each_persons_own(shop: Shop, hiring: Hire) -> None:
     """Looking at a conversation marks it as read for whoever looks."""
     shop.says(ALICE, "AGENT")
