@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
@@ -11,23 +10,21 @@ LONGEST = 300.0  #: seconds such work gives way at most
 
 
 class Pace:
-    """Counts what came in this second and in the one before. Any thread may note and ask."""
+    """Counts what came in this second and in the one before. One thread notes, any may ask."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._second = 0
         self._count = 0
         self._before = 0
-        self._noting = threading.Lock()
 
     def note(self, count: int) -> None:
         """Count events that came."""
-        with self._noting:
-            second = int(self._clock())
-            if second != self._second:
-                self._before = self._count if second == self._second + 1 else 0
-                self._second, self._count = second, 0
-            self._count += count
+        second = int(self._clock())
+        if second != self._second:
+            self._before = self._count if second == self._second + 1 else 0
+            self._second, self._count = second, 0
+        self._count += count
 
     def busy(self) -> bool:
         """Say whether many came in this second or the one before."""

@@ -12,7 +12,7 @@ import asyncio
 import gc
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar, cast
 
@@ -34,7 +34,6 @@ LIVE = "/console/inbox/list"  # asked every two seconds by each open inbox: one 
 # are open, at most one of their threads competes with the writer and the loop for the interpreter
 CROWD = 4  # so many texts at once: open inboxes are asked to come back after
 LATER = b"15"  # seconds
-LANES = 2  # on PostgreSQL: one group is decided while another waits for the database
 LINGER = 0.002  # seconds; on PostgreSQL a group of eight costs half as much for each text as two groups of four
 _MOMENT = 0.02  # seconds: whoever was answered longer ago is not about to write again
 SWITCH_SECONDS = 0.0005  # a page that computes holds the interpreter this long at most, not 5 ms
@@ -47,31 +46,19 @@ A = TypeVar("A")
 
 
 class Groups(Generic[E, A]):
-    """Brings events that lie together to one call in a writer's thread."""
+    """Brings events that lie together to one call in the writer's thread."""
 
     def __init__(
-        self,
-        take: Callable[[Sequence[E]], Sequence[A]],
-        writer: ThreadPoolExecutor,
-        *,
-        lanes: int = 1,
-        whose: Callable[[E], Hashable] = id,
-        linger: float = 0.0,
+        self, take: Callable[[Sequence[E]], Sequence[A]], writer: ThreadPoolExecutor, linger: float = 0.0
     ) -> None:
-        """`lanes`: groups that may be under way at once, never two with events of the same person (`whose`).
-
-        `linger`: seconds to wait, under load, for as many as there were a moment ago. Alone nobody waits.
-        """
+        """`linger`: seconds to wait, under load, for as many as there were a moment ago. Alone nobody waits."""
         self._take = take
         self._writer = writer
-        self._lanes = lanes
-        self._whose = whose
         self._linger = linger
-        self._crowd = 0  # how many were here at once a moment ago, under way or lying
+        self._crowd = 0  # how many were here at once a moment ago
         self._ended = 0.0
         self._lying: deque[tuple[E, asyncio.Future[A]]] = deque()
-        self._under_way: set[Hashable] = set()
-        self._draining: set[asyncio.Task[None]] = set()
+        self._draining: asyncio.Task[None] | None = None
 
     def crowded(self) -> bool:
         """Say whether several events at once came a moment ago."""
@@ -85,53 +72,31 @@ class Groups(Generic[E, A]):
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[A] = loop.create_future()
         self._lying.append((event, answer))
-        if len(self._draining) < self._lanes:
-            self._draining.add(loop.create_task(self._drain()))
+        if self._draining is None:
+            self._draining = loop.create_task(self._drain())
         return await answer
 
     async def _drain(self) -> None:
-        """Take groups until nothing lies there but events of people whom another lane has under way."""
         loop = asyncio.get_running_loop()
         while self._lying:
-            expected = min(GROUP, self._crowd - len(self._under_way))
-            if len(self._lying) < expected and self._linger and loop.time() - self._ended < _MOMENT:
+            if len(self._lying) < self._crowd and self._linger and loop.time() - self._ended < _MOMENT:
                 await asyncio.sleep(self._linger)
-            group = self._group()
-            if not group:
-                break
-            await self._take_group(group)
-            self._crowd, self._ended = len(self._under_way) + len(self._lying), loop.time()
-            self._under_way.difference_update(self._whose(event) for event, _ in group)
-        self._draining.discard(cast(Any, asyncio.current_task()))  # nothing was awaited since nothing lay there
-
-    async def _take_group(self, group: Sequence[tuple[E, asyncio.Future[A]]]) -> None:
-        """Let the writer take a group and hand out the answers."""
-        loop = asyncio.get_running_loop()
-        try:
-            answers = await loop.run_in_executor(self._writer, self._take, [event for event, _ in group])
-            for (_, waiting), answer in zip(group, answers, strict=True):
-                if not waiting.done():  # else the peer hung up; its rows are committed all the same
-                    waiting.set_result(answer)
-        except Exception as trouble:
-            for _, waiting in group:
-                if not waiting.done():
-                    waiting.set_exception(trouble)
-
-    def _group(self) -> list[tuple[E, asyncio.Future[A]]]:
-        """Take from those that lie there, in their order, a lane's share; nobody of whom another lane has something."""
-        share = min(GROUP, max(CROWD, -(-self._crowd // self._lanes)))
-        group: list[tuple[E, asyncio.Future[A]]] = []
-        passed_over: list[tuple[E, asyncio.Future[A]]] = []
-        while self._lying and len(group) < share:
-            each = self._lying.popleft()
-            (passed_over if self._whose(each[0]) in self._under_way else group).append(each)
-        self._lying.extendleft(reversed(passed_over))
-        self._under_way.update(self._whose(event) for event, _ in group)
-        return group
+            group = [self._lying.popleft() for _ in range(min(GROUP, len(self._lying)))]
+            try:
+                answers = await loop.run_in_executor(self._writer, self._take, [event for event, _ in group])
+                for (_, waiting), answer in zip(group, answers, strict=True):
+                    if not waiting.done():  # else the peer hung up; its rows are committed all the same
+                        waiting.set_result(answer)
+            except Exception as trouble:
+                for _, waiting in group:
+                    if not waiting.done():
+                        waiting.set_exception(trouble)
+            self._crowd, self._ended = min(GROUP, len(group) + len(self._lying)), loop.time()
+        self._draining = None  # nothing was awaited since nothing lay there
 
     async def close(self) -> None:
         """Finish what lies there."""
-        while self._draining:
+        while self._draining is not None:
             await asyncio.sleep(0.01)
 
 
@@ -143,15 +108,12 @@ class Server:
         self._shop = cast(Services, flask_app.extensions["regulars"])
         self._pages = WSGIMiddleware(cast(Any, flask_app), workers=PAGE_THREADS)
         self._live_parts = WSGIMiddleware(cast(Any, flask_app), workers=1)
+        self._writer = ThreadPoolExecutor(1, "writer")
         shop = self._shop
-        lanes, linger = (1, 0.0) if shop.settings.sqlite else (LANES, LINGER)
-        self._writer = ThreadPoolExecutor(lanes, "writer")
         self._texts: Groups[MessageReceived, Answer] = Groups(
             lambda texts: shop.turns.take(texts, shop.clock.now()),
             self._writer,
-            lanes=lanes,
-            whose=lambda text: text.sender,
-            linger=linger,
+            0.0 if shop.settings.sqlite else LINGER,
         )
         self._statuses: Groups[StatusReported, None] = Groups(shop.statuses.take, self._writer)
         self._ticks: Any = None

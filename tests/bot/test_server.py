@@ -360,42 +360,6 @@ def test_under_load_a_group_waits_for_as_many_as_there_were() -> None:
     assert len(together) <= 40
 
 
-def test_two_lanes_take_at_once_but_nobody_twice() -> None:
-    """Groups are under way side by side; a person's texts go one after the other, in the order they came."""
-    began: list[str] = []
-    now: list[str] = []
-    met = threading.Barrier(2, timeout=5)
-    guard = threading.Lock()
-
-    def take(events: Sequence[str]) -> Sequence[str]:
-        with guard:
-            assert not {name for name, *_ in now} & {name for name, *_ in events}
-            now.extend(events)
-            began.extend(events)
-        if events[0] in ("a1", "b1"):
-            met.wait()  # each goes on only when the other is there too
-        with guard:
-            for each in events:
-                now.remove(each)
-        return events
-
-    async def story(writer: ThreadPoolExecutor) -> None:
-        groups: Groups[str, str] = Groups(take, writer, lanes=2, whose=lambda event: event[0])
-        texts = ["a1", "b1", *(f"{name}{number}" for number in range(2, 9) for name in "aabbcc")]
-        given = []
-        for text in texts[:2]:
-            given.append(asyncio.create_task(groups.take(text)))
-            await asyncio.sleep(0.01)  # so that each finds a lane of its own
-        given += [asyncio.create_task(groups.take(text)) for text in texts[2:]]
-        assert await asyncio.gather(*given) == texts
-        for name in "abc":
-            assert [each for each in began if each[0] == name] == [each for each in texts if each[0] == name]
-        await groups.close()
-
-    with ThreadPoolExecutor(2) as writer:
-        asyncio.run(story(writer))
-
-
 def test_open_inboxes_are_asked_to_come_less_often_while_many_texts_come(served: Server) -> None:
     """Alone a question is answered as ever; right after a crowd of texts the answer says when to ask again."""
 
