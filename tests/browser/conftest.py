@@ -26,9 +26,9 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 START_PATIENCE = 90.0  # seconds
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Chromium of the machine, driven by Playwright."""
+    """Chromium of the machine, driven by Playwright, whose event loop no test after these must find running."""
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         reason = f"no Chromium: none of {', '.join(NAMES)} is installed (apt-get install chromium)"
@@ -43,7 +43,7 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(browser: Browser, demo_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `python -m bot serve --demo` on a database of its own."""
     folder = tmp_path_factory.mktemp("demo")
