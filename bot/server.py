@@ -115,7 +115,9 @@ class Server:
             self._writer,
             0.0 if shop.settings.sqlite else LINGER,
         )
-        self._statuses: Groups[StatusReported, None] = Groups(shop.statuses.take, self._writer)
+        # PostgreSQL lets a text pass while the callbacks of a campaign commit; SQLite has one writer anyhow.
+        self._clerk = self._writer if shop.settings.sqlite else ThreadPoolExecutor(1, "clerk")
+        self._statuses: Groups[StatusReported, None] = Groups(shop.statuses.take, self._clerk)
         self._ticks: Any = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Sender) -> None:
@@ -174,6 +176,7 @@ class Server:
         await self._texts.close()
         await self._statuses.close()
         self._writer.shutdown()
+        self._clerk.shutdown()
         self._shop.broker.close()
         await send({"type": "lifespan.shutdown.complete"})
 

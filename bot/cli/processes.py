@@ -19,6 +19,8 @@ from bot.workers import start_ticking
 from storage import processes
 from storage.database import reading
 
+_MEEK = 10  # where one host runs it all, whoever answers a customer's text goes first
+
 
 @click.command()
 def worker() -> None:
@@ -50,6 +52,7 @@ def _run(role: Role, *, standby: bool) -> None:
     settings = load_settings()
     if settings.sqlite:
         raise SettingsError(f"A {role} of its own needs PostgreSQL: an embedded database is served by `serve` alone.")
+    os.nice(_MEEK)
     shop = build_services(settings)
     ticking = start_ticking(shop, standby=standby)
     telemetry.log.info("ready", action="start", role=role)
