@@ -16,7 +16,7 @@ from tests.browser.finding import customer_of
 from tests.browser.test_console_conversation import PRIYA, open_conversation, sign_in
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 pytestmark = pytest.mark.browser
 SIZES = pytest.mark.parametrize(
@@ -76,6 +76,21 @@ def test_it_waits_and_starts_over(page: Page, server: str) -> None:
     expect(page.locator(".line")).to_have_count(0)
     expect(page.get_by_text("No texts yet")).to_be_visible()
     expect(page.get_by_label("The copy's text")).to_be_focused()
+
+
+def test_who_types_before_the_copy_is_there_is_heard(page: Page, server: str) -> None:
+    """A text sent while the copy is still being made waits for it."""
+    sign_in(page, server)
+    address = customer_of(page, server, PRIYA) + "/try"
+    held: list[Route] = []
+    page.route(re.compile("/try/state$"), held.append, times=1)
+    with page.expect_request(re.compile("/try/state$")):
+        page.goto(address)
+    page.get_by_label("The copy's text").fill("BALANCE")
+    page.keyboard.press("Enter")
+    held[0].continue_()
+    expect(page.locator(".line.mine")).to_have_count(1)
+    expect(page.locator(".line .bubble").last).to_contain_text("points")
 
 
 def test_without_script_a_form_plays_all_lines(browser: Browser, server: str) -> None:

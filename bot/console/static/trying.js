@@ -24,9 +24,13 @@ async function start() {
   tell(calmly);
   try {
     const shown = await play([]);
-    if (seed === trial.seed) take(shown, []);
+    if (seed !== trial.seed) return;
+    take(shown, []);
+    if (trial.pending) carry(); // somebody was faster than the copy
   } catch (trouble) {
     tell(wordsOf(trouble), true);
+    if (trial.pending) $("text").value = trial.pending.body;
+    trial.pending = null;
   }
 }
 
@@ -122,7 +126,7 @@ function choose(id) {
 $("composer").addEventListener("submit", (event) => {
   event.preventDefault();
   const body = $("text").value;
-  if (!body.trim() || trial.busy || trial.pending || !trial.shown || trial.steps.length >= most) return;
+  if (!body.trim() || trial.busy || trial.pending || trial.steps.length >= most) return;
   $("text").value = "";
   grow();
   trial.pending = { local: `local ${trial.steps.length}`, from: "customer", body, media: [] };
