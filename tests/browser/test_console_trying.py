@@ -83,7 +83,7 @@ def test_who_types_before_the_copy_is_there_is_heard(page: Page, server: str) ->
     sign_in(page, server)
     address = customer_of(page, server, PRIYA) + "/try"
     held: list[Route] = []
-    page.route(re.compile("/try/state$"), held.append, times=1)
+    page.route(re.compile("/try/state$"), lambda route: held.append(route), times=1)
     with page.expect_request(re.compile("/try/state$")):
         page.goto(address)
     page.get_by_label("The copy's text").fill("BALANCE")

@@ -129,7 +129,7 @@ $("composer").addEventListener("submit", (event) => {
   if (!body.trim() || trial.busy || trial.pending || trial.steps.length >= most) return;
   $("text").value = "";
   grow();
-  trial.pending = { local: `local ${trial.steps.length}`, from: "customer", body, media: [] };
+  trial.pending = { local: `local ${trial.steps.length}`, from: "customer", body, media: [], state: "sending here", at: now().toISOString() };
   $("thread-scroll").scrollTop = $("thread-scroll").scrollHeight;
   carry();
 });
