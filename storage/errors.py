@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 
 class StorageError(Exception):
@@ -27,6 +28,14 @@ class NotEnoughPoints(StorageError):
 
 class AppendOnly(StorageError):
     """Rows of this table are never changed or removed."""
+
+
+def passing(error: BaseException) -> bool:
+    """Say whether the database was away or busy, so that the same may well succeed a moment later."""
+    if isinstance(error, OperationalError):  # PostgreSQL's all are; SQLite has them for other things too
+        name = getattr(error.orig, "sqlite_errorname", None) or "SQLITE_BUSY"
+        return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+    return isinstance(error, (InterfaceError, PoolTimeoutError, TimeoutError))
 
 
 def meaning_of(error: IntegrityError) -> StorageError | IntegrityError:

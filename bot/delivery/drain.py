@@ -64,7 +64,7 @@ class Delivery:
 
         That may take minutes: the clock is read for each claim, each attempt and each record.
         """
-        settle(self.engine, self.carrier, clock())
+        settle(self.engine, self.carrier, clock(), self.catalog.book.programme.limits)
         size = self._size(clock())
         done, more, started = 0, True, time.monotonic()
         outcomes: list[Outcome] = []

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Engine
 from bot import telemetry
 from bot.carrier.port import Carrier, Found, Traceable
 from bot.delivery.claiming import LEASE
-from bot.delivery.recording import MOST_ATTEMPTS
+from bot.delivery.recording import MOST_ATTEMPTS, Told, lock_for, take_consequences
+from bot.engine.programme import Limits
 from bot.errors import CarrierError
 from storage import outbox, statuses, unsettled
 from storage.database import writing
@@ -24,9 +25,10 @@ AT_ONCE = 20
 SAFE = timedelta(minutes=5)  # what the carrier does not list by then, it never took
 LOOK_AGAIN = timedelta(minutes=1)
 SKEW = timedelta(seconds=90)  # between our clock and the carrier's
+_LIMITS = Limits()  # a programme's own, where nothing is known of it
 
 
-def settle(engine: Engine, carrier: Carrier, now: datetime) -> int:
+def settle(engine: Engine, carrier: Carrier, now: datetime, limits: Limits = _LIMITS) -> int:
     """Look up what is overdue and settle it; return how many messages were looked up."""
     traceable = isinstance(carrier, Traceable)
     with writing(engine) as conn:
@@ -46,7 +48,7 @@ def settle(engine: Engine, carrier: Carrier, now: datetime) -> int:
                 _look_again(conn, [row for rest in by_number.values() for row in rest], now)
             break
         with writing(engine) as conn:
-            _settle(conn, waiting, found, now)
+            _settle(conn, waiting, found, now, limits)
     return len(rows)
 
 
@@ -55,29 +57,36 @@ def _attempted(row: Row) -> datetime:
     return at
 
 
-def _settle(conn: Connection, rows: Sequence[Row], found: Iterable[Found], now: datetime) -> None:
+def _settle(conn: Connection, rows: Sequence[Row], found: Iterable[Found], now: datetime, limits: Limits) -> None:
     """Match what the carrier has with what we wonder about; each of its messages explains one of ours at most."""
     listed = sorted(found, key=lambda each: each.at)
     known = unsettled.known_sids(conn, [each.sid for each in listed])
     free = [each for each in listed if each.sid not in known]
     twins = unsettled.in_flight(conn, {row["customer_id"] for row in rows})
     taken: list[tuple[Row, Found]] = []
+    open_still: list[Row] = []
+    nowhere: list[Row] = []
     for row in rows:
         match = next((each for each in free if _is_ours(each, row)), None)
         if (row["recipient"], row["body"]) in twins:
-            _look_again(conn, [row], now)  # it may be the twin's, whose answer is still on its way
+            open_still.append(row)  # it may be the twin's, whose answer is still on its way
         elif match is not None:
             free.remove(match)
             taken.append((row, match))
         elif now - _attempted(row) < SAFE:
-            _look_again(conn, [row], now)
+            open_still.append(row)
         else:
-            _never_taken(conn, row, now)
-    _confirm(conn, taken)
+            nowhere.append(row)
+    _confirm(conn, taken, now, limits)  # first, for it locks customers before messages
+    _look_again(conn, open_still, now)
+    for row in nowhere:
+        _never_taken(conn, row, now)
 
 
-def _confirm(conn: Connection, taken: Sequence[tuple[Row, Found]]) -> None:
-    outbox.sent(conn, [{"id": row["id"], "sid": match.sid, "at": match.at} for row, match in taken])
+def _confirm(conn: Connection, taken: Sequence[tuple[Row, Found]], now: datetime, limits: Limits) -> None:
+    """Write what the carrier says of these, and do what its codes ask for, as if it had called back."""
+    lock_for(conn, [Told(match.error_code, row["id"], row["customer_id"]) for row, match in taken if match.error_code])
+    moved = outbox.sent(conn, [{"id": row["id"], "sid": match.sid, "at": match.at} for row, match in taken])
     updates: list[Mapping[str, object]] = [
         {
             "sid": match.sid,
@@ -89,8 +98,9 @@ def _confirm(conn: Connection, taken: Sequence[tuple[Row, Found]]) -> None:
         }
         for row, match in taken
     ]
-    if updates:
-        statuses.move_forward(conn, updates)
+    moved += statuses.move_forward(conn, updates) if updates else ()
+    told = [Told(each.error_code, each.message_id, each.customer_id) for each in moved if each.error_code]
+    take_consequences(conn, told, now, limits)
     for row, _ in taken:
         telemetry.settled("sent", message=row["id"])
 

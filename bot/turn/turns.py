@@ -22,8 +22,10 @@ from bot.turn.replaying import replay
 from bot.turn.understanding import Entropy, decide_event, fresh_entropy
 from bot.turn.wave import Wave
 from storage.database import after_commit, writing
+from storage.errors import passing
 
 RETRIES = 3
+PAUSE = 0.1  # seconds between tries while the database is away
 PATIENCE = 10.0  # seconds one group may cost, all retries included: Twilio waits 15 for an answer
 
 
@@ -85,10 +87,16 @@ class Turns:
             return self.take_in(conn, events, now)
 
     def _take_alone(self, event: Event, now: datetime, trouble: Exception, give_up: float) -> Answer:
-        """Take one event by itself; when it fails again and again, keep its text and answer politely."""
-        for _ in range(RETRIES):
-            if time.monotonic() > give_up:
-                break
+        """Take one event by itself; when it fails again and again, keep its text and answer politely.
+
+        A database that is away or busy says nothing of the event: it is tried until there is no more time.
+        """
+        tries = 0
+        while time.monotonic() < give_up and (passing(trouble) or tries < RETRIES):
+            if passing(trouble):
+                time.sleep(PAUSE)
+            else:
+                tries += 1
             telemetry.retaken(type(trouble).__name__)
             try:
                 return self._take_together([event], now)[0]

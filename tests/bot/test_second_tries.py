@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -137,3 +138,20 @@ def test_a_text_and_its_second_try_are_one_failure(desk: Desk) -> None:
     desk.fails(desk.send(body="Another"), "30003")
     with reading(desk.engine) as conn:
         assert (customers.by_id(conn, desk.person) or {})["sendable"]
+
+
+@pytest.mark.parametrize("told", ["by the look-up", "before the look-up"])
+def test_what_is_learnt_by_a_look_up_counts_as_well(desk: Desk, told: str) -> None:
+    """The answer to the send was lost, and the callback lost or early: the carrier's books say that it failed."""
+    desk.carrier.faults = iter(["lost after"])
+    row = desk.send()
+    taken = desk.carrier.books[-1]
+    if told == "by the look-up":
+        desk.carrier.books[-1] = replace(taken, state="undelivered", error_code="30001")
+    else:
+        desk.statuses.take([StatusReported(taken.sid, "undelivered", "30001", None, {}, desk.now)])
+    for _ in range(3):
+        desk.drain(timedelta(minutes=1))
+    [failed, again] = desk.rows()
+    assert (failed["id"], failed["state"], failed["error_code"]) == (row["id"], "undelivered", "30001")
+    assert (again["retry_of"], again["state"]) == (row["id"], "queued")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -13,7 +15,8 @@ from typing import Any, cast
 
 import pytest
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from bot import telemetry
 from bot.apply import Rows, apply_all
@@ -142,6 +145,41 @@ def test_a_conflict_is_tried_again_on_fresh_facts(shop: Shop, monkeypatch: pytes
     [answer] = take(shop, heard(shop, ALICE, "BALANCE"))
     assert answer.result == "answered"
     assert shop.one("select count(*) from messages where flow = 'balance' and direction = 'out'") == 1
+
+
+def test_a_database_that_comes_back_has_lost_no_text(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it is away a text is tried and tried; it is not kept as one that breaks, and has its effect."""
+    away = itertools.count()
+
+    @contextmanager
+    def sometimes(engine: Engine) -> Iterator[Connection]:
+        if next(away) < 7:
+            raise OperationalError("select 1", {}, Exception("the database system is starting up"))
+        with writing(engine) as conn:
+            yield conn
+
+    monkeypatch.setattr("bot.turn.turns.writing", sometimes)
+    monkeypatch.setattr("bot.turn.turns.PAUSE", 0.0)
+    answers = take(shop, heard(shop, ALICE, "JOIN"), heard(shop, BOB, "HELP"))
+    assert [answer.result for answer in answers] == ["answered", "answered"]
+    take(shop, heard(shop, ALICE, "YES"))
+    assert shop.one("select consent from customers where phone = :phone", phone=ALICE) == "subscribed"
+
+
+def test_a_mistake_in_a_statement_is_not_tried_for_long(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It will not pass: after a few tries the text is kept for a replay, and nobody waits for it."""
+    shop.joined(ALICE)
+    write, tries = apply_all, itertools.count()
+
+    def mistaken(effects: Any, context: Any) -> None:
+        if any(getattr(effect, "flow", None) == "help" for effect in effects):
+            next(tries)
+            context.conn.exec_driver_sql("select mistake")  # SQLite calls that an operational error, as if it were away
+        write(effects, context)
+
+    monkeypatch.setattr("bot.turn.wave.apply_all", mistaken)
+    assert take(shop, heard(shop, ALICE, "HELP"))[0].result == "crashed"
+    assert next(tries) == 4
 
 
 def test_a_database_that_cannot_be_written_acknowledges_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
