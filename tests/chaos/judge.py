@@ -31,6 +31,7 @@ class Books:
 
     out: Rows  #: every outbound message, with the sid of the text it answers
     known: set[str]  #: sids of inbound texts
+    crashed: Sequence[str]  #: sids of those that were kept for a replay: nothing here breaks by itself
     consents: Mapping[str, str]
     followers: Counter[str]  #: reminders of the second welcome, by number
     ends: Mapping[str, list[tuple[str, bool]]]  #: state of each redeem conversation and whether it has ended
@@ -58,6 +59,9 @@ def read_books(conn: Connection) -> Books:
     followers = conn.execute(welcome.where(timers.c.due_at > now + _FOLLOWER).group_by(c.phone))
     return Books(
         out=[dict(row) for row in conn.execute(out).mappings()],
+        crashed=conn.execute(text("select sid from messages where direction = 'in' and state = 'failed'"))
+        .scalars()
+        .all(),
         known=set(conn.execute(text("select sid from messages where direction = 'in'")).scalars()),
         consents={row.phone: row.consent for row in conn.execute(select(c.phone, c.consent))},
         followers=Counter({row.phone: row.total for row in followers}),
@@ -70,6 +74,8 @@ def judge(conn: Connection, log: Log, played: Played, counts: Counter[str]) -> I
     """Yield everything that is wrong; count on the way how things ended."""
     yield from broken_laws(conn)
     books = read_books(conn)
+    if books.crashed:
+        yield f"{len(books.crashed)} turns crashed and wait for a replay, e.g. {books.crashed[0]}"
     for row in books.out:
         counts[f"ended {row['state']}"] += 1
     yield from _answers(played, books)
